@@ -1,0 +1,168 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * bus.h: the PV device bus "pvhvm" and what a frontend needs to live on it.
+ * Offered by pvhvm_xenbus.
+ *
+ * A directory device/<type>/<id> in the guest's xenstore becomes the device
+ * "<type>-<id>" on /sys/bus/pvhvm, modalias "pvhvm:<type>".
+ */
+#ifndef PVHVM_BUS_H
+#define PVHVM_BUS_H
+
+#include <linux/completion.h>
+#include <linux/device.h>
+#include <linux/mutex.h>
+
+#include <pvhvm/abi.h>
+#include <pvhvm/grant.h>
+#include <pvhvm/xs.h>
+
+/* Most pages that a shared ring may have. */
+#define PVHVM_RING_MAX_PAGES	16
+#define PVHVM_ID_SIZE		32
+
+/**
+ * struct pvhvm_device - one frontend device
+ * @dev: the driver model's
+ * @type: "vif", "vbd"
+ * @id: the number behind it: 0 for vif-0, 768 for vbd-768
+ * @nodename: our directory, "device/vif/0"
+ * @otherend: the backend's directory; stable while a driver is bound
+ * @otherend_id: the backend's domain
+ * @state: what we last published (enum xenbus_state)
+ * @otherend_state: what the backend last published
+ * @quarantined: set once by pvhvm_quarantine(), cleared when rebound
+ * @lock: serialises the driver's callbacks; held around each
+ * remaining members: the bus's own (see xenbus/bus.c)
+ */
+struct pvhvm_device {
+	struct device dev;
+	const char *type;
+	unsigned int id;
+	char *nodename;
+	char *otherend;
+	domid_t otherend_id;
+	enum xenbus_state state;
+	enum xenbus_state otherend_state;
+	bool quarantined;
+	struct mutex lock;
+	struct pvhvm_xs_watch watch;
+	struct completion down;
+	struct list_head list;
+	bool gone;
+	char type_buf[PVHVM_ID_SIZE];
+};
+
+/**
+ * struct pvhvm_driver - a frontend driver
+ * @type: which devices it drives, "vif"
+ * @probe: a device appeared (or is bound); publish nothing that a failure
+ *	does not take back. The bus has already read @otherend and the
+ *	driver is called with @lock held; so are the others
+ * @remove: forget the device; the backend may be gone already. The bus has
+ *	published XenbusStateClosing before; it publishes Closed after
+ * @otherend_changed: the backend published a state (called once after probe
+ *	too, from the watch thread; may sleep)
+ * @suspend: stop using the rings, keep everything, may be NULL
+ * @resume: rings, ports and grants of old are gone: forget them, start over
+ * @driver: .name, .groups, .dev_groups may be set by the driver
+ */
+struct pvhvm_driver {
+	const char *type;
+	int (*probe)(struct pvhvm_device *pdev);
+	void (*remove)(struct pvhvm_device *pdev);
+	void (*otherend_changed)(struct pvhvm_device *pdev,
+				 enum xenbus_state state);
+	int (*suspend)(struct pvhvm_device *pdev);
+	int (*resume)(struct pvhvm_device *pdev);
+	struct device_driver driver;
+};
+
+#define to_pvhvm_device(d)	container_of(d, struct pvhvm_device, dev)
+
+int __pvhvm_driver_register(struct pvhvm_driver *drv, struct module *owner);
+void pvhvm_driver_unregister(struct pvhvm_driver *drv);
+
+/**
+ * pvhvm_driver_register() - offer a driver; known devices are probed at once
+ *
+ * Waits, bounded (a few seconds, module parameter of xenbus), until the
+ * devices of this type that xenstore lists have connected or failed, so that
+ * what is mounted next finds them.
+ * Context: process; may sleep. Return: 0 or negative errno.
+ */
+#define pvhvm_driver_register(drv) __pvhvm_driver_register(drv, THIS_MODULE)
+
+static inline void *pvhvm_get_drvdata(struct pvhvm_device *pdev)
+{
+	return dev_get_drvdata(&pdev->dev);
+}
+
+static inline void pvhvm_set_drvdata(struct pvhvm_device *pdev, void *data)
+{
+	dev_set_drvdata(&pdev->dev, data);
+}
+
+/**
+ * pvhvm_switch_state() - publish our state
+ *
+ * A no-op when it is the state already. Context: may sleep; @lock held or in
+ * a callback. Return: 0 or negative errno.
+ */
+int pvhvm_switch_state(struct pvhvm_device *pdev, enum xenbus_state state);
+
+/**
+ * pvhvm_frontend_closed() - the teardown handshake is done on our side
+ *
+ * Publishes Closed and wakes whoever waits for it in remove.
+ */
+void pvhvm_frontend_closed(struct pvhvm_device *pdev);
+
+/**
+ * pvhvm_dev_error() - log a problem and write it to error/<nodename>/error
+ * @err: negative errno
+ */
+__printf(3, 4)
+void pvhvm_dev_error(struct pvhvm_device *pdev, int err, const char *fmt, ...);
+
+/**
+ * pvhvm_dev_fatal() - the same, then publish Closing: the device is given up
+ */
+__printf(3, 4)
+void pvhvm_dev_fatal(struct pvhvm_device *pdev, int err, const char *fmt, ...);
+
+/**
+ * pvhvm_quarantine() - the backend broke the protocol
+ * @why: one line, constant text
+ *
+ * Logs once, marks the device (sysfs "quarantined"), and schedules work that
+ * publishes Closing. The driver stops touching shared memory by itself when
+ * it sees pdev->quarantined. Context: any, hard interrupt included.
+ */
+void pvhvm_quarantine(struct pvhvm_device *pdev, const char *why);
+
+/**
+ * struct pvhvm_ring - pages shared with the backend
+ * @addr: virtually contiguous, zeroed
+ * @nr_pages: 1..PVHVM_RING_MAX_PAGES
+ * @ref: one grant reference a page
+ * @grants: their reservation
+ */
+struct pvhvm_ring {
+	void *addr;
+	unsigned int nr_pages;
+	grant_ref_t ref[PVHVM_RING_MAX_PAGES];
+	struct pvhvm_grants grants;
+};
+
+/**
+ * pvhvm_ring_alloc() - allocate and grant a ring's pages to the backend
+ * pvhvm_ring_free() - revoke and free; pages that the backend still has
+ *	mapped are parked, not freed. A zeroed ring is a no-op.
+ * Context: process; may sleep.
+ */
+int pvhvm_ring_alloc(struct pvhvm_device *pdev, struct pvhvm_ring *ring,
+		     unsigned int nr_pages);
+void pvhvm_ring_free(struct pvhvm_ring *ring);
+
+#endif /* PVHVM_BUS_H */

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * unplug.h: emulated devices and their PV twins. Offered by pvhvm_platform.
+ *
+ * Writing to the platform device's I/O port 0x10 takes all emulated devices
+ * of a class away until the guest is reset (Xen: docs/misc/
+ * hvm-emulated-unplug). It is refused (the veto) unless each emulated device
+ * of the class has a connected PV twin and nothing uses the emulated ones.
+ */
+#ifndef PVHVM_UNPLUG_H
+#define PVHVM_UNPLUG_H
+
+#include <linux/types.h>
+
+/**
+ * enum pvhvm_class - the classes the host can unplug
+ * @PVHVM_CLASS_DISK: IDE disks, bit 0 (not CD-ROMs)
+ * @PVHVM_CLASS_NIC: all emulated NICs, bit 1
+ * @PVHVM_CLASS_AUX_DISK: IDE disks but the primary master, bit 2
+ * @PVHVM_CLASS_NVME: NVMe disks, bit 3
+ *
+ * The value is the bit's number in the mask written to the port.
+ */
+enum pvhvm_class {
+	PVHVM_CLASS_DISK,
+	PVHVM_CLASS_NIC,
+	PVHVM_CLASS_AUX_DISK,
+	PVHVM_CLASS_NVME,
+	PVHVM_CLASS_COUNT
+};
+
+/**
+ * pvhvm_unplug_twin_up() / pvhvm_unplug_twin_down() - a PV device that stands
+ * in for an emulated one of this class has connected / is no longer connected
+ *
+ * Calls balance. Context: any but hard interrupt.
+ */
+void pvhvm_unplug_twin_up(enum pvhvm_class cls);
+void pvhvm_unplug_twin_down(enum pvhvm_class cls);
+
+/**
+ * pvhvm_unplug_emulated() - are emulated devices of this class (still) there?
+ * @cls: the class
+ *
+ * Context: process; may sleep (walks the PCI bus).
+ * Return: true while the class has not been unplugged since reset and the
+ * PCI bus shows, or showed when the platform device was bound, an emulated
+ * (QEMU subsystem id 1af4:1100) function of the class.
+ */
+bool pvhvm_unplug_emulated(enum pvhvm_class cls);
+
+#endif /* PVHVM_UNPLUG_H */

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * xs.h: xenstore for kernel clients. Offered by pvhvm_xenbus.
+ *
+ * Paths are @dir and @node joined by '/', an empty @node means @dir alone.
+ * All calls may sleep and can be in flight at the same time; none may be
+ * made from a context that cannot sleep. Errors are xenstore's (xs_wire.h) as
+ * negative errno; a broken transport answers -EIO, a suspended one waits.
+ * Wire format: xen/io/xs_wire.h, semantics: Xen docs/misc/xenstore.txt.
+ */
+#ifndef PVHVM_XS_H
+#define PVHVM_XS_H
+
+#include <linux/list.h>
+#include <linux/types.h>
+
+/* Transaction 0: outside any transaction. */
+#define PVHVM_XS_NONE	0u
+
+/**
+ * pvhvm_xs_read() - read a node
+ * @txn: transaction id or PVHVM_XS_NONE
+ * @len: if not NULL, the value's length without the added NUL
+ *
+ * Return: the value, NUL-terminated, to be freed with kfree(); or ERR_PTR().
+ */
+char *pvhvm_xs_read(u32 txn, const char *dir, const char *node, size_t *len);
+
+/**
+ * pvhvm_xs_read_u64() - read a node that holds an unsigned decimal number
+ * @value: written on success only
+ * Return: 0; -ENOENT if absent; -EINVAL if it is not a number.
+ */
+int pvhvm_xs_read_u64(u32 txn, const char *dir, const char *node, u64 *value);
+
+/**
+ * pvhvm_xs_read_uint() - the same, bounded, with a default
+ * @max: values above are a breach of protocol: warned about, @def is used
+ * @def: given if the node is absent, unreadable or out of bounds
+ */
+unsigned int pvhvm_xs_read_uint(const char *dir, const char *node,
+				unsigned int max, unsigned int def);
+
+int pvhvm_xs_write(u32 txn, const char *dir, const char *node,
+		   const char *value);
+__printf(4, 5)
+int pvhvm_xs_printf(u32 txn, const char *dir, const char *node,
+		    const char *fmt, ...);
+int pvhvm_xs_mkdir(u32 txn, const char *dir, const char *node);
+int pvhvm_xs_rm(u32 txn, const char *dir, const char *node);
+
+/**
+ * pvhvm_xs_directory() - names of a node's children
+ * @count: their number
+ * Return: an array of @count strings in one allocation, freed with kfree();
+ * or ERR_PTR().
+ */
+char **pvhvm_xs_directory(u32 txn, const char *dir, const char *node,
+			  unsigned int *count);
+
+/**
+ * pvhvm_xs_transaction() - run a function inside a transaction
+ * @fn: makes its requests with the id it is given; run again from the start
+ *      when xenstored says that somebody interfered (-EAGAIN), a bounded
+ *      number of times
+ * @arg: handed to @fn
+ *
+ * Return: 0 once committed; otherwise what @fn gave (aborted), or the error
+ * of the commit.
+ */
+int pvhvm_xs_transaction(int (*fn)(u32 txn, void *arg), void *arg);
+
+/**
+ * struct pvhvm_xs_watch - watch a path
+ * @path: the path, set by the owner, lives as long as the watch
+ * @fn: called from the watch thread, may sleep and make requests; @path is
+ *      what changed, @token what xenstored sent with it
+ * @list: the core's
+ */
+struct pvhvm_xs_watch {
+	const char *path;
+	void (*fn)(struct pvhvm_xs_watch *watch, const char *path);
+	struct list_head list;
+};
+
+/**
+ * pvhvm_xs_watch() - start; @fn fires once at once, as xenstore defines
+ * pvhvm_xs_unwatch() - stop; on return @fn is not running (unless called from
+ *	within @fn itself) and will not run again; closed watch is a no-op if
+ *	its list head is empty (INIT_LIST_HEAD)
+ */
+int pvhvm_xs_watch(struct pvhvm_xs_watch *watch);
+void pvhvm_xs_unwatch(struct pvhvm_xs_watch *watch);
+
+#endif /* PVHVM_XS_H */
