@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Builds, packs and tests pvhvm; 'make help' lists what there is to make.
+# The modules themselves are described to the kernel's build in Kbuild.
+
+include KERNELS
+VERSION := $(shell cat VERSION)
+KDIR ?= /lib/modules/$(shell uname -r)/build
+XEN_HEADERS ?= /usr/include/xen
+KREL := $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null)
+OUT ?= build/modules/$(KREL)
+
+# What a module build takes, nothing else.
+MODULE_SOURCES := Kbuild KERNELS VERSION compat include \
+	platform-pci xenbus netfront blkfront
+
+.PHONY: all help modules tools deb dist test test-static test-unit \
+	test-tools test-build test-vm demo prepare clean
+
+all: modules
+
+help:
+	@echo "pvhvm $(VERSION): PV drivers for Xen HVM guests, kernels $(KERNEL_MIN) to $(KERNEL_MAX)"
+	@echo
+	@echo "  make                 the four modules for the running kernel, into build/modules"
+	@echo "  make modules KDIR=D  the same for the kernel whose headers are in D"
+	@echo "  make tools           the pvhvm command"
+	@echo "  make deb             pvhvm-dkms and pvhvm-tools, into build/deb"
+	@echo "  make dist            the source archive, into build/dist"
+	@echo "  make test            all tests; one line of totals at the end"
+	@echo "  make test-static     project rules, lint"
+	@echo "  make test-unit       pure code, with sanitizers"
+	@echo "  make test-tools      the pvhvm command"
+	@echo "  make test-build      the modules on every supported kernel series"
+	@echo "  make test-vm         the modules in real Xen guests (testbed/)"
+	@echo "  make demo            shows a guest switch from emulated to PV devices"
+	@echo "  make clean           removes build/"
+	@echo
+	@echo "  XEN_HEADERS=D        Xen's public headers (now $(XEN_HEADERS))"
+	@echo "  WERROR=1             warnings are errors"
+
+# In a package's source tree include/xen-public is a folder: headers included.
+modules:
+	@test -e "$(KDIR)/Makefile" || { \
+		echo "pvhvm: no kernel headers in $(KDIR):" \
+		"install them (Debian: linux-headers-amd64) or give KDIR=" >&2; \
+		exit 1; }
+	@test -e include/xen-public/xen.h || test -e "$(XEN_HEADERS)/xen.h" || { \
+		echo "pvhvm: no Xen headers in $(XEN_HEADERS):" \
+		"install libxen-dev or give XEN_HEADERS=" >&2; exit 1; }
+ifneq ($(abspath $(OUT)),$(CURDIR))
+	@mkdir -p $(OUT)
+	@rm -f $(OUT)/include/xen-public
+	@cp -a -u $(MODULE_SOURCES) $(OUT)
+endif
+	@test -e $(OUT)/include/xen-public/xen.h || \
+		ln -sfn $(abspath $(XEN_HEADERS)) $(OUT)/include/xen-public
+	+@$(MAKE) -C $(KDIR) M=$(abspath $(OUT)) \
+		$(if $(WERROR),KCFLAGS=-Werror) modules
+
+tools:
+	+$(MAKE) -C tools
+
+clean:
+	rm -rf build

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The build root: one Debian 13 tree with compilers and the kernel headers of every series.
+
+The headers of 6.12 and later bring tools linked with a newer glibc than
+Debian 12's, while the older series' tools run on Debian 13 as well: so one
+root serves all. It is made from the mirror that the host's apt uses, once for
+each recipe (this file), in the cache that the testbed keeps, too.
+"""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "testbed"))
+from xenbedlib import cache  # noqa: E402
+
+BASE = "trixie"
+PACKAGES = "gcc-12 gcc-14 make sparse libelf1t64 libssl3t64 libc6-dev perl-base kmod".split()
+# series: Debian release its headers come from, compiler, as close to that release's as Debian 13 has it
+SERIES = {
+    "5.10": ("bullseye", "gcc-12"),
+    "6.1": ("bookworm", "gcc-12"),
+    "6.12": ("trixie", "gcc-14"),
+    "newest": ("trixie-backports", "gcc-14"),
+}
+DPKG_OPTIONS = ["force-unsafe-io", "path-exclude=/usr/share/doc/*", "path-exclude=/usr/share/man/*",
+                "path-exclude=/usr/share/locale/*", "path-exclude=/usr/share/info/*"]
+
+
+class RootError(Exception):
+    """Says in one line what is missing and what to do."""
+
+
+def mirrors():
+    """(main archive, security archive) as the host's apt has them."""
+    form = "$(CREATED_BY)|$(ORIGIN)|$(COMPONENT)|$(CODENAME)|$(RELEASE)|$(REPO_URI)"
+    try:
+        text = subprocess.run(["apt-get", "indextargets", "--format", form], check=True,
+                              capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError) as e:
+        raise RootError(f"cannot ask apt for its mirror ({e}): the kernel matrix needs a Debian host") from e
+    main = security = None
+    for line in text.splitlines():
+        by, origin, component, _, release, uri = line.split("|")
+        if (by, origin, component) != ("Packages", "Debian", "main"):
+            continue
+        if release.endswith("-security"):
+            security = security or uri
+        elif "-" not in release:
+            main = main or uri
+    if not main:
+        raise RootError("apt knows no Debian mirror: put a Debian source into /etc/apt and run 'apt-get update'")
+    return main, security
+
+
+def sources():
+    main, security = mirrors()
+    lines = []
+    for release in dict.fromkeys([BASE] + [r for r, _ in SERIES.values()]):
+        lines.append(f"deb {main} {release} main")
+        if security and "-" not in release:
+            lines.append(f"deb {security} {release}-security main")
+    return "\n".join(lines) + "\n"
+
+
+def _hook(root, *args):
+    """Runs apt-get or apt-cache with the new root's package lists."""
+    env = dict(os.environ, APT_CONFIG=os.environ["MMDEBSTRAP_APT_CONFIG"])
+    return subprocess.run(args, check=True, capture_output=True, text=True, env=env, cwd=root).stdout
+
+
+def _headers_of(root, release):
+    """name=version of the newest header packages of a Debian release."""
+    found = []
+    for line in _hook(root, "apt-cache", "madison", "linux-headers-amd64").splitlines():
+        _, version, where = (field.strip() for field in line.split("|"))
+        suite = where.split()[1].split("/")[0]
+        if suite in (release, release + "-security"):
+            found.append(version)
+    if not found:
+        raise RootError(f"the mirror has no linux-headers-amd64 in {release}")
+    newest = found[0]
+    for version in found[1:]:
+        if subprocess.run(["dpkg", "--compare-versions", version, "gt", newest]).returncode == 0:
+            newest = version
+    todo, names = [f"linux-headers-amd64={newest}"], []
+    while todo:
+        package = todo.pop()
+        for line in _hook(root, "apt-cache", "show", package).splitlines():
+            if not line.startswith("Depends:"):
+                continue
+            for dep in line[8:].split(","):
+                name = dep.split("(")[0].split("|")[0].strip()
+                if name.startswith(("linux-headers-", "linux-kbuild-")):
+                    dep_package = f"{name}={newest}"
+                    if dep_package not in names:
+                        names.append(dep_package)
+                        todo.append(dep_package)
+            break
+    return names
+
+
+def _unpack(deb, root):
+    """dpkg-deb -x would replace the root's /lib symlink by the older packages' folder."""
+    tar = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(deb)], check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-x", "--keep-directory-symlink", "-C", str(root)], input=tar, check=True)
+
+
+def fill(root):
+    """Called by mmdebstrap as its customize hook: unpacks the headers into the root."""
+    root = pathlib.Path(root)
+    debs = root / "debs"
+    table = []
+    for series, (release, compiler) in SERIES.items():
+        debs.mkdir()
+        before = {p.name for p in (root / "lib/modules").glob("*")}
+        _hook(debs, "apt-get", "download", *_headers_of(root, release))
+        for deb in debs.glob("*.deb"):
+            _unpack(deb, root)
+        shutil.rmtree(debs)
+        new = {p.name for p in (root / "lib/modules").glob("*")} - before
+        if len(new) != 1:
+            raise RootError(f"headers of {release} brought {len(new)} kernels, one was expected")
+        table.append(f"{series} {new.pop()} {compiler}\n")
+    (root / "kernels").write_text("".join(table))
+
+
+def _make(tmp):
+    if os.geteuid():
+        raise RootError("making the kernel matrix' build root needs root (mmdebstrap, chroot)")
+    if not shutil.which("mmdebstrap"):
+        raise RootError("mmdebstrap is missing: apt-get install mmdebstrap")
+    cache.need_space(4)
+    log = tmp / "build.log"
+    args = ["mmdebstrap", "--mode=root", "--format=directory", "--variant=essential",
+            *(f"--dpkgopt={o}" for o in DPKG_OPTIONS), f"--include={','.join(PACKAGES)}",
+            f"--customize-hook=python3 '{pathlib.Path(__file__).resolve()}' \"$1\"",
+            BASE, str(tmp / "root"), "-"]
+    with open(log, "wb") as out:
+        done = subprocess.run(args, input=sources().encode(), stdout=out, stderr=out,
+                              env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"))
+    if done.returncode:
+        keep = cache.root() / "failed-kernel-root.log"
+        shutil.copyfile(log, keep)
+        tail = " / ".join(log.read_text(errors="replace").splitlines()[-3:])
+        raise RootError(f"mmdebstrap failed: {tail} (all of it: {keep})")
+    (tmp / "root/src").mkdir()
+
+
+def ensure():
+    """Path of the build root, made first when the cache has none."""
+    key = cache.digest(pathlib.Path(__file__).read_bytes())
+    return cache.ensure("kernels", "build-root", key, _make) / "root"
+
+
+def kernels(root):
+    """[(series, release, compiler)] in the root."""
+    return [tuple(line.split()) for line in (root / "kernels").read_text().splitlines()]
+
+
+if __name__ == "__main__":
+    try:
+        fill(sys.argv[1])
+    except RootError as e:
+        sys.exit(f"roots.py: {e}")
