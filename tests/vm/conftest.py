@@ -1,0 +1,90 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Fixtures of the VM tests: a guest on the real Xen, and its health afterwards."""
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "testbed"))
+
+import guestmodules                      # noqa: E402
+from guest import Guest                  # noqa: E402
+from xenbedlib.bed import Bed            # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def modules():
+    return guestmodules.build_modules()
+
+
+@pytest.fixture(scope="session")
+def tool():
+    return guestmodules.build_tool()
+
+
+class Beds:
+    """One machine at a time; loaded anew when the state differs or was spoiled."""
+
+    def __init__(self):
+        self.bed = self.guest = self.state = None
+
+    def get(self, state, files, what):
+        if self.bed is None or self.state != state:
+            self.drop()
+            self.bed = Bed.acquire(state, what=what)
+            self.state = state
+            self.guest = Guest(self.bed)
+            self.bed.push_guest(files)
+        return self.guest
+
+    def drop(self):
+        if self.bed:
+            self.bed.close()
+        self.bed = self.guest = self.state = None
+
+
+@pytest.fixture(scope="session")
+def beds():
+    pool = Beds()
+    yield pool
+    pool.drop()
+
+
+@pytest.fixture
+def guest(request, beds, modules):
+    """A guest in the state the test's mark 'state' names (default: small), modules in /payload.
+
+    The machine is shared by the tests of one state that leave the guest as it
+    was; a test marked 'fresh', or one that failed, gets and leaves its own.
+    Whatever the test says: an oops, a warning or a hang anywhere fails it.
+    """
+    mark = request.node.get_closest_marker("state")
+    state = mark.args[0] if mark else "small"
+    fresh = request.node.get_closest_marker("fresh")
+    if fresh:
+        beds.drop()
+    it = beds.get(state, modules, request.node.name)
+    it.start_test(request.node.name)
+    yield it
+    findings = it.bed.findings()
+    failed = getattr(request.node, "rep_call", None) is None or request.node.rep_call.failed
+    if failed or findings:
+        print(f"---- guest console\n{it.bed.console()[-4000:]}")
+        it.bed.keep_logs()
+    if fresh or failed or findings:
+        beds.drop()
+    elif not it.clean_up():
+        beds.drop()
+        pytest.fail("modules could not be unloaded after the test")
+    assert not findings, "\n".join(str(f) for f in findings)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    setattr(item, "rep_" + call.when, outcome.get_result())
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "state(name): the machine's state the test starts from")
+    config.addinivalue_line("markers", "fresh: a machine of its own, thrown away afterwards")

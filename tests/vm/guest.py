@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What tests say to a guest, in the words of the bundle."""
+import time
+
+MODULES = ("platform", "xenbus", "netfront", "blkfront")
+PLATFORM = "/sys/bus/pci/drivers/pvhvm-platform"
+
+
+class Guest:
+    """A guest of the testbed with the modules in /payload."""
+
+    def __init__(self, bed):
+        self.bed = bed
+        self._mark = ""
+
+    # --- commands
+
+    def sh(self, command, **kw):
+        """Runs a shell command that must succeed; its output, stripped."""
+        return self.bed.guest(command, **kw).out.strip()
+
+    def try_sh(self, command, **kw):
+        """Runs a shell command; the whole result, failure or not."""
+        return self.bed.guest(command, check=False, **kw)
+
+    def read(self, path):
+        return self.sh(f"cat {path}")
+
+    def start_test(self, name):
+        self._mark = f"pvhvm-test: {name} {time.time():.0f}"
+        self.sh(f"echo '{self._mark}' >/dev/kmsg")
+
+    def dmesg(self):
+        """Kernel messages since the test started."""
+        return self.sh("dmesg").rpartition(self._mark)[2]
+
+    # --- modules
+
+    def load(self, *names, **params):
+        """insmod, each with 'module_param=value' given as keyword platform_evtchn='2l'."""
+        for name in names or MODULES:
+            mine = [f"{key.partition('_')[2]}={value}" for key, value in params.items()
+                    if key.startswith(name + "_")]
+            self.sh(f"insmod /payload/pvhvm_{name}.ko {' '.join(mine)}", stall=120)
+
+    def try_load(self, name, *params):
+        return self.try_sh(f"insmod /payload/pvhvm_{name}.ko {' '.join(params)}", stall=120)
+
+    def unload(self, *names):
+        for name in names or reversed(MODULES):
+            self.sh(f"rmmod pvhvm_{name}", stall=120)
+
+    def loaded(self):
+        """The bundle's modules that are loaded, lowest first."""
+        words = self.sh("cut -d' ' -f1 /proc/modules").split()
+        return [name for name in MODULES if f"pvhvm_{name}" in words]
+
+    def clean_up(self):
+        """Unloads what a test left loaded; False if that does not work."""
+        return all(self.try_sh(f"rmmod pvhvm_{name}", stall=120) for name in reversed(self.loaded()))
+
+    # --- what sysfs says
+
+    def platform(self, attribute):
+        """An attribute of the platform device, such as 'upcall' or 'grants'."""
+        return self.sh(f"cat {PLATFORM}/0*/pvhvm/{attribute}")
+
+    def numbers(self, attribute):
+        """'used 3 free 5' as a dictionary."""
+        words = self.platform(attribute).split()
+        return {key: int(value) for key, value in zip(words[::2], words[1::2])}
+
+    def device(self, name, attribute):
+        return self.sh(f"cat /sys/bus/pvhvm/devices/{name}/{attribute}")
+
+    def wait(self, command, seconds=30):
+        """Runs a command in the guest until it succeeds."""
+        self.sh(f"i=0; until {command}; do i=$((i + 1)); [ $i -lt {seconds * 5} ] || exit 1; "
+                "sleep 0.2; done", stall=60)
+
+    def wait_connected(self, name, seconds=30):
+        self.wait(f'[ "$(cat /sys/bus/pvhvm/devices/{name}/state)" = connected ]', seconds)
+
+    def pv_nic(self, name="vif-0"):
+        return self.sh(f"ls /sys/bus/pvhvm/devices/{name}/net")

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The four modules and the command, built for the testbed's guests.
+
+They are built inside the Debian guest's own root: its headers, its compiler,
+as DKMS would. The cached root stays as it is; the sources are mounted into a
+private view of it.
+"""
+import os
+import pathlib
+import shlex
+import subprocess
+
+from xenbedlib import images
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+OUT = TOP / "build" / "vm"
+NAMES = ("pvhvm_platform", "pvhvm_xenbus", "pvhvm_netfront", "pvhvm_blkfront")
+SOURCES = ("Kbuild", "Makefile", "KERNELS", "VERSION", "compat", "include",
+           "platform-pci", "xenbus", "netfront", "blkfront")
+
+
+def _in_root(root, command, mounts):
+    """Runs a command in a root, with folders mounted where only it sees them."""
+    steps = [f"mount --bind {shlex.quote(str(src))} {shlex.quote(str(root / dest))}"
+             for src, dest in mounts]
+    steps += [f"mount -t proc proc {shlex.quote(str(root / 'proc'))}",
+              f"exec chroot {shlex.quote(str(root))} sh -c {shlex.quote(command)}"]
+    done = subprocess.run(["unshare", "-m", "sh", "-ec", "\n".join(steps)],
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise RuntimeError(f"building for the guests failed:\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return done.stdout
+
+
+def build_modules():
+    """Paths of the .ko files, stripped of debug information."""
+    root = images.debian_root()
+    release = images.kernel_release(root)
+    if release != images.kernel_release(images.dom0_root()):
+        raise RuntimeError("the guests have different kernels: 'testbed/xenbed build' makes them anew")
+    src = OUT / "src"
+    src.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["rsync", "-a", "--delete", "--exclude=xen-public",
+                    *(str(TOP / s) for s in SOURCES), str(src)], check=True)
+    # the guest's root has no libxen-dev; packages carry the headers along
+    subprocess.run(["rsync", "-aL", f"{os.environ.get('XEN_HEADERS', '/usr/include/xen')}/",
+                    str(src / "include/xen-public")], check=True)
+    (OUT / "ko").mkdir(exist_ok=True)
+    _in_root(root, f"cd /mnt && make -j2 modules KDIR=/lib/modules/{release}/build OUT=/mnt/out"
+             " && strip --strip-debug out/*.ko", [(src, "mnt")])
+    found = [src / "out" / f"{name}.ko" for name in NAMES]
+    return [str(path) for path in found]
+
+
+def build_tool():
+    """The pvhvm command with its libraries beside it, for the small guest."""
+    subprocess.run(["make", "-s", "-C", str(TOP), "tools"], check=True, stdin=subprocess.DEVNULL)
+    return str(TOP / "build" / "tools" / "pvhvm")
+
+
+def libraries_of(program):
+    """The shared libraries a program needs, the loader left out."""
+    text = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+    return [word for line in text.splitlines() for word in line.split()
+            if word.startswith("/") and "ld-linux" not in word]

@@ -1,0 +1,132 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""pvhvm_platform: what it finds, what it offers, what it leaves behind."""
+import re
+
+import pytest
+
+
+def cpus_with_upcalls(guest):
+    """Interrupts counted per CPU on the upcall lines."""
+    counts = {}
+    for line in guest.sh("grep -i upcall /proc/interrupts || true").splitlines():
+        for cpu, word in enumerate(line.split()[1:]):
+            if not word.isdigit():
+                break
+            counts[cpu] = counts.get(cpu, 0) + int(word)
+    return counts
+
+
+def test_finds_xen(guest):
+    guest.load("platform")
+    assert guest.platform("xen_version").startswith("4.17")
+    assert guest.read("/sys/hypervisor/type") == "xen"
+    assert re.fullmatch(r"[0-9a-f-]{36}", guest.read("/sys/hypervisor/uuid"))
+    assert guest.read("/sys/hypervisor/version/major") == "4"
+
+
+@pytest.mark.parametrize("upcall", ["vector", "intx"])
+@pytest.mark.parametrize("evtchn", ["2l", "fifo"])
+@pytest.mark.fresh
+def test_event_paths(guest, upcall, evtchn):
+    """xenstore answers over each way an event can take."""
+    guest.load("platform", platform_upcall=upcall, platform_evtchn=evtchn)
+    guest.load("xenbus")
+    assert guest.platform("upcall") == upcall
+    assert guest.platform("evtchn_abi") == evtchn
+    assert "vif" in guest.sh("xenstore-ls device")
+    guest.unload("xenbus", "platform")
+
+
+def test_hypercall_page(guest):
+    guest.load("platform", platform_hypercall="page")
+    guest.load("xenbus")
+    assert guest.sh("xenstore-read name")
+
+
+def test_reload_many_times(guest):
+    """Twenty loads and unloads leave memory and logs as they were."""
+    guest.load("platform", "xenbus")
+    guest.unload("xenbus", "platform")
+    guest.sh("sync; echo 3 >/proc/sys/vm/drop_caches")
+    before = int(guest.sh("awk '/MemFree/ {print $2}' /proc/meminfo"))
+    for _ in range(20):
+        guest.load("platform", "xenbus")
+        guest.unload("xenbus", "platform")
+    guest.sh("sync; echo 3 >/proc/sys/vm/drop_caches")
+    after = int(guest.sh("awk '/MemFree/ {print $2}' /proc/meminfo"))
+    assert before - after < 1024, f"{before - after} kB less free memory"
+    assert "left behind" not in guest.dmesg()
+
+
+def test_each_probe_step_unwinds(guest):
+    """Memory too short at any step: an error, nothing left, and the next load works."""
+    failed = 0
+    for step in range(1, 64):
+        if guest.try_load("platform", f"fail_step={step}").code == 0 and \
+                guest.platform("xen_version"):
+            if f"fail_step {step}" not in guest.dmesg():
+                guest.unload("platform")
+                break
+        failed += 1
+        guest.clean_up()
+    assert failed >= 5, "fail_step reached no step"
+    guest.load("platform", "xenbus")
+    assert guest.sh("xenstore-read domid")
+
+
+def test_clocksource(guest):
+    """The clock can be chosen, runs forward on both CPUs, and lets go of the module."""
+    guest.load("platform")
+    base = "/sys/devices/system/clocksource/clocksource0"
+    assert "xen" in guest.read(f"{base}/available_clocksource").split()
+    before = guest.read(f"{base}/current_clocksource")
+    guest.sh(f"echo xen >{base}/current_clocksource")
+    assert guest.read(f"{base}/current_clocksource") == "xen"
+    a, b = guest.sh("cut -d' ' -f1 /proc/uptime; sleep 2; cut -d' ' -f1 /proc/uptime").split()
+    assert 1.9 < float(b) - float(a) < 4
+    backwards = guest.sh(
+        "for c in 0 1; do taskset -c $c sh -c 'last=0; i=0; while [ $i -lt 300 ]; do "
+        "read -r now _ </proc/uptime; now=${now%.*}${now#*.}; [ $now -ge $last ] || echo back; "
+        "last=$now; i=$((i+1)); done' & done; wait", stall=120)
+    assert backwards == ""
+    guest.sh(f"echo {before} >{base}/current_clocksource")
+    guest.unload("platform")
+    assert "xen" not in guest.read(f"{base}/available_clocksource").split()
+
+
+def test_cpu_offline_online(guest):
+    """A CPU that goes and comes back still gets its events."""
+    guest.load("platform", "xenbus")
+    guest.sh("echo 0 >/sys/devices/system/cpu/cpu1/online")
+    assert guest.sh("xenstore-read domid")
+    guest.sh("echo 1 >/sys/devices/system/cpu/cpu1/online")
+    irq = guest.sh("awk '/xenstore/ {sub(\":\", \"\", $1); print $1}' /proc/interrupts")
+    guest.sh(f"echo 2 >/proc/irq/{irq}/smp_affinity")
+    before = cpus_with_upcalls(guest).get(1, 0)
+    for _ in range(5):
+        assert guest.sh("xenstore-read domid")
+    assert cpus_with_upcalls(guest).get(1, 0) > before
+
+
+def test_unplug_veto(guest):
+    """Without a connected twin, or with the emulated card in use, nothing is unplugged."""
+    guest.load("platform")
+    path = "/sys/bus/pci/drivers/pvhvm-platform/0*/pvhvm/unplug"
+    assert re.search(r"^nics present emulated=1 twins=0$", guest.platform("unplug"), re.M)
+    refused = guest.try_sh(f"echo nics >$(echo {path})")
+    assert refused.code != 0
+    assert guest.try_sh(f"echo rubbish >$(echo {path})").code != 0
+    assert guest.try_sh(f"echo ide-disks >$(echo {path})").code != 0
+    guest.sh("ping -c 1 -W 10 192.168.77.1")
+    assert re.search(r"^nics present", guest.platform("unplug"), re.M)
+
+
+@pytest.mark.state("small-pv")
+def test_refuses_beside_in_kernel_drivers(guest):
+    """A kernel with its own Xen support: one line that says what to do; the guest goes on."""
+    result = guest.try_load("platform")
+    assert result.code != 0
+    lines = [line for line in guest.dmesg().splitlines() if "pvhvm" in line and "test:" not in line]
+    assert any("nopv" in line for line in lines), lines
+    assert guest.loaded() == []
+    guest.sh("ping -c 1 -W 10 192.168.77.1")

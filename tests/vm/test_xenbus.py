@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""pvhvm_xenbus: xenstore, the bus, and what the toolstack asks."""
+import pytest
+
+from xenbedlib.guestcfg import GuestConfig
+
+
+def test_stock_xenstore_clients(guest):
+    """Debian's xenstore-utils work unchanged on /dev/xen/xenbus."""
+    guest.load("platform", "xenbus")
+    assert "vif" in guest.sh("xenstore-list device")
+    domid = guest.sh("xenstore-read domid")
+    assert domid.isdigit()
+    guest.sh("xenstore-write data/pvhvm-test hello")
+    assert guest.sh("xenstore-read data/pvhvm-test") == "hello"
+    assert guest.bed.dom0(f"xenstore-read /local/domain/{domid}/data/pvhvm-test").out.strip() == "hello"
+    guest.sh("xenstore-rm data/pvhvm-test")
+    assert guest.try_sh("xenstore-read data/pvhvm-test").code != 0
+    assert len(guest.sh("xenstore-ls").splitlines()) > 10
+
+
+def test_watch_from_dom0(guest):
+    guest.load("platform", "xenbus")
+    domid = guest.sh("xenstore-read domid")
+    guest.sh("(xenstore-watch -n 2 data/pvhvm-watched >/tmp/watched 2>&1 &)")
+    guest.wait("grep -q . /tmp/watched")
+    guest.bed.dom0(f"xenstore-write /local/domain/{domid}/data/pvhvm-watched 1")
+    guest.wait("[ $(wc -l </tmp/watched) -ge 2 ]")
+
+
+def test_many_clients_at_once(guest):
+    guest.load("platform", "xenbus")
+    out = guest.sh("for i in 1 2 3 4 5 6 7 8; do (for j in 1 2 3 4 5; do xenstore-ls device >/tmp/ls.$i.$j "
+                   "|| echo failed; done) & done; wait; cat /tmp/ls.*.* | sort | uniq -c | "
+                   "awk '$1 % 40 {print}'", stall=300)
+    assert "failed" not in out
+
+
+def test_clients_that_die_leave_nothing(guest):
+    """A client killed with a watch and a transaction open."""
+    guest.load("platform", "xenbus")
+    guest.sh("xenstore-watch data >/dev/null 2>&1 & sleep 2; kill -9 $!")
+    assert guest.sh("xenstore-read domid")
+    guest.unload("xenbus", "platform")
+
+
+def test_bus_shows_devices(guest):
+    guest.load("platform", "xenbus")
+    guest.wait("[ -e /sys/bus/pvhvm/devices/vif-0 ]")
+    assert guest.device("vif-0", "modalias") == "pvhvm:vif"
+    assert guest.device("vif-0", "nodename") == "device/vif/0"
+    assert "/backend/vif/" in guest.device("vif-0", "otherend")
+    assert "vbd-832" in guest.sh("ls /sys/bus/pvhvm/devices") or \
+        "vbd-768" in guest.sh("ls /sys/bus/pvhvm/devices")
+
+
+@pytest.mark.fresh
+def test_hot_plug(guest):
+    """A card attached and detached by xl appears and goes."""
+    guest.load("platform", "xenbus")
+    guest.bed.xl("network-attach guest mac=00:16:3e:01:02:20 bridge=xenbr0 script=/bed/dom0-vif", stall=120)
+    guest.wait("[ -e /sys/bus/pvhvm/devices/vif-1 ]")
+    guest.bed.xl("network-detach guest 1", check=False, stall=120)
+    guest.wait("[ ! -e /sys/bus/pvhvm/devices/vif-1 ]", 60)
+
+
+def test_each_init_step_unwinds(guest):
+    guest.load("platform")
+    failed = 0
+    for step in range(1, 64):
+        if guest.try_load("xenbus", f"fail_step={step}").code == 0:
+            guest.unload("xenbus")
+            break
+        failed += 1
+    assert failed >= 4, "fail_step reached no step"
+    guest.load("xenbus")
+    assert guest.sh("xenstore-read domid")
+
+
+@pytest.mark.fresh
+def test_xl_shutdown(guest):
+    """xl shutdown, served by control/shutdown, powers the guest off."""
+    guest.load("platform", "xenbus")
+    guest.bed.xl("shutdown guest", stall=120)
+    guest.bed.dom0("i=0; while xl list guest >/dev/null 2>&1; do i=$((i + 1)); [ $i -lt 120 ] || exit 1; "
+                   "sleep 1; done", stall=180)
+
+
+def test_sysrq(guest):
+    guest.load("platform", "xenbus")
+    guest.bed.xl("sysrq guest h", stall=60)
+    guest.wait("dmesg | tail -n 40 | grep -qi sysrq")
+
+
+@pytest.mark.state(GuestConfig("small", vcpus=1))
+def test_one_vcpu(guest):
+    guest.load()
+    assert guest.sh("xenstore-read domid")
