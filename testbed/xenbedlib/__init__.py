@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A real Xen in software: machine, dom0 and HVM guests for tests.
+
+    from xenbedlib import Bed
+    with Bed.acquire("small") as bed:
+        bed.push_guest(["build/pvhvm-core.ko"])
+        bed.guest("insmod /payload/pvhvm-core.ko")
+        bed.check_health()
+"""
+from .errors import BedError, CommandFailed, Stalled, Unhealthy
+from .bed import Bed
+from .guestcfg import GuestConfig
+
+__all__ = ["Bed", "BedError", "CommandFailed", "GuestConfig", "Stalled", "Unhealthy"]

@@ -1,0 +1,289 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The testbed as a test sees it: one machine, its dom0, at most one guest."""
+import contextlib
+import io
+import os
+import pathlib
+import shlex
+import tarfile
+import time
+
+from . import cache, images, outer, progress, session, states, watch
+from .channel import Channel, LineDown
+from .errors import BedError, CommandFailed, Stalled, Unhealthy
+from .guestcfg import CONSOLE_LOG
+
+PAYLOAD_SIZE = 256 << 20
+BLOCK = 2048
+
+
+def _tar_of(paths):
+    """Tar archive of files and folders by their base names; PATH=NAME renames."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        for spec in paths:
+            path, _, name = str(spec).partition("=")
+            if not os.path.exists(path):
+                raise BedError(f"cannot push {path}: no such file")
+            tar.add(path, arcname=name or os.path.basename(os.path.normpath(path)))
+    return out.getvalue()
+
+
+class Bed:
+    """Use Bed.acquire(state), best in a with statement, or Bed.attach()."""
+
+    def __init__(self, machine, config, lock_fd=None):
+        self.machine = machine
+        self.config = config
+        self._lock_fd = lock_fd
+        self._dom0 = Channel("dom0", machine.dom0_port)
+        self._guest = Channel("guest", machine.guest_port, chunk=512)
+        self._mark = machine.record.get("mark", "")
+        self._log_seen = -1
+
+    # --- coming and going
+
+    @classmethod
+    def acquire(cls, state="small", what=None, wait=True, keep=False):
+        """Waits for the machine and loads a state: a name, or a GuestConfig.
+
+        keep leaves the machine up when this process ends ('xenbed up').
+        """
+        images.need_host_tools()
+        config = states.config_of(state)
+        owner = session.me("up" if keep else "run", what or f"test of {states.name_of(state)}")
+        fd = session.lock(wait)
+        try:
+            saved = states.ensure(state, fd, owner)
+            start = time.monotonic()
+            machine = outer.start(states.name_of(state), saved, fd, owner)
+            bed = cls(machine, config, fd)
+            try:
+                bed.wait_loaded(guest=config is not None)
+            except BaseException:
+                bed.keep_logs()
+                machine.kill()
+                raise
+            progress.say(f"'{states.name_of(state)}' loaded in {progress.seconds(start)}")
+            return bed
+        except BaseException:
+            os.close(fd)
+            raise
+
+    @classmethod
+    def attach(cls):
+        """The machine that 'xenbed up' left running."""
+        machine = outer.current()
+        if not machine:
+            raise BedError("no machine is up: 'xenbed up small' starts one")
+        session.touch()
+        name = machine.record["state"]
+        config = states.NAMED.get(name)
+        return cls(machine, config)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def disconnect(self):
+        self._dom0.close()
+        self._guest.close()
+        time.sleep(1)   # dom0 must have seen the lines close before it is saved
+
+    def leave(self):
+        """Ends this client, not the machine."""
+        self._dom0.close()
+        self._guest.close()
+        if self._lock_fd is not None:
+            os.close(self._lock_fd)
+            self._lock_fd = None
+
+    def close(self):
+        """Ends the machine and lets the next client in."""
+        self._dom0.close()
+        self._guest.close()
+        self.machine.kill()
+        self.leave()
+
+    def keep_logs(self):
+        """Copies logs of a failure to where the next run does not overwrite them."""
+        place = cache.root() / "last-failure"
+        place.mkdir(exist_ok=True)
+        for name in ("serial.log", "qemu.log"):
+            src = self.machine.dir / name
+            if src.exists():
+                (place / name).write_bytes(src.read_bytes())
+        if self.machine.alive() and self._dom0.try_hello(10):
+            with contextlib.suppress(BedError):
+                (place / "guest-console.log").write_text(self.console())
+        progress.say(f"logs are in {place}")
+
+    # --- life signs
+
+    def _serial_grew(self):
+        self.machine.check_alive()
+        size = self.machine.serial_log.stat().st_size if self.machine.serial_log.exists() else 0
+        grew, self._log_seen = size != self._log_seen, size
+        return grew
+
+    def wait_dom0_boot(self, total=1200):
+        self._dom0.hello(total, self._serial_grew)
+
+    def wait_loaded(self, guest=True):
+        """After a load: machine runs, agents answer, clocks say today, logs are marked."""
+        self.machine.wait_loaded()
+        self._dom0.hello(300, self._serial_grew)
+        self._mark = f"xenbed-mark-{os.urandom(4).hex()}"
+        self.machine.record["mark"] = self._mark
+        outer.rewrite(self.machine)
+        mark = f"date -s @{{}} >/dev/null; echo {self._mark} >/dev/kmsg"
+        self.dom0(mark.format(int(time.time()))
+                  + f"; echo {self._mark} >>{CONSOLE_LOG}; xl dmesg -c >/dev/null")
+        if guest:
+            self._guest.hello(300, self._guest_progress)
+            self.guest(mark.format(int(time.time())))
+
+    def _guest_progress(self):
+        """Whether the guest wrote to its console or used its CPUs since the last call."""
+        got = self._dom0.run(f"stat -c %s {CONSOLE_LOG} 2>/dev/null; xl list | tail -n +3", stall=120)
+        grew, self._log_seen = got.out != self._log_seen, got.out
+        return grew
+
+    def settle(self):
+        """Lets the machine come to rest before it is saved."""
+        self.dom0("sync")
+        time.sleep(2)
+
+    # --- commands
+
+    def dom0(self, command, check=True, **kw):
+        """Runs a shell command in dom0 (see Channel.run)."""
+        session.touch()
+        result = self._dom0.run(command, **kw)
+        if check and result.code:
+            raise CommandFailed("dom0", command, result)
+        return result
+
+    def guest(self, command, check=True, **kw):
+        """Runs a shell command in the guest, over its serial line."""
+        session.touch()
+        result = self._guest.run(command, **kw)
+        if check and result.code:
+            raise CommandFailed("guest", command, result)
+        return result
+
+    def xl(self, arguments, check=True, **kw):
+        return self.dom0(f"xl {arguments}", check, **kw)
+
+    def shell(self, where, fd_in, fd_out, size):
+        """Interactive shell; its exit code."""
+        line = self._dom0 if where == "dom0" else self._guest
+        return line.interact("cd; exec bash -i 2>/dev/null || exec sh -i", fd_in, fd_out, size)
+
+    # --- files
+
+    def push_dom0(self, paths, dest="/tmp"):
+        self.dom0(f"mkdir -p {shlex.quote(dest)} && tar -x -C {shlex.quote(dest)} -f -",
+                  stdin=_tar_of(paths))
+
+    def pull_dom0(self, path, dest):
+        self._unpack(self.dom0(f"tar -C / -c -f - {shlex.quote(path.lstrip('/'))}").raw, dest)
+
+    @staticmethod
+    def _unpack(data, dest):
+        pathlib.Path(dest).mkdir(parents=True, exist_ok=True)
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            tar.extractall(dest, filter="data")
+
+    def write_payload(self, archive):
+        """Puts an archive on the guest's payload disk; the nonce that names it."""
+        if len(archive) > PAYLOAD_SIZE - BLOCK:
+            raise BedError(f"{len(archive) >> 20} MB do not fit on the payload disk "
+                           f"({PAYLOAD_SIZE >> 20} MB): push less at a time")
+        nonce = os.urandom(4).hex()
+        head = f"XENBED1 {nonce} {len(archive)}\n".encode().ljust(BLOCK, b"\0")
+        self.dom0("dd of=/bed/payload.img bs=256k iflag=fullblock conv=notrunc status=none",
+                  stdin=head + archive, stall=300)
+        return nonce
+
+    def push_guest(self, paths, dest="/payload"):
+        """Files and folders into the guest; not over the network."""
+        nonce = self.write_payload(_tar_of(paths))
+        self.guest(f"xb-fetch {shlex.quote(dest)} {nonce}", stall=300)
+
+    def pull_guest(self, path, dest):
+        """Files out of the guest: compressed, over the serial line, so keep them small."""
+        name = shlex.quote(path.lstrip("/"))
+        self._unpack(self.guest(f"tar -C / -cz -f - {name}", stall=600).raw, dest)
+
+    # --- the guest
+
+    def create_guest(self, config, total=1800):
+        """'xl create' in a dom0 without a guest, until the guest's agent answers."""
+        self.config = config
+        place = images.small() if config.kind == "small" else images.debian()
+        with progress.step(f"putting the {config.kind} guest's boot files in dom0"):
+            self.push_dom0([f"{place / name}={config.kind}-{name}" for name in ("vmlinuz", "initrd")],
+                           "/bed")
+            if config.kind == "small":
+                self.write_payload((place / "tools.tar").read_bytes())
+        self.dom0("cat >/bed/guest.cfg", stdin=config.to_xl().encode())
+        with progress.step(f"booting the {config.kind} guest{' nopv' if config.nopv else ''}"):
+            self.xl("create /bed/guest.cfg", stall=300)
+            self._log_seen = -1
+            self._guest.hello(total, self._guest_progress)
+
+    def reconnect_guest(self, total=900):
+        """Waits for the guest's agent again, after a reboot or a restore."""
+        self._guest.hello(total, self._guest_progress)
+
+    def console(self):
+        """The guest's console log so far (since the state was loaded)."""
+        text = self.dom0(f"cat {CONSOLE_LOG} 2>/dev/null", check=False).raw.decode(errors="replace")
+        return watch.after_mark(text, self._mark) if self._mark else text
+
+    # --- health
+
+    def findings(self):
+        """Every bad sign since the state was loaded, in guest, dom0 and Xen."""
+        found, mark = [], self._mark
+        serial = self.machine.serial_log.read_text(errors="replace")
+        found += watch.scan("dom0 console", "\n".join(
+            ln for ln in serial.splitlines() if "(XEN)" not in ln))
+        found += watch.scan_xen(serial)
+        try:
+            text = self.dom0("dmesg", stall=60).out
+            found += watch.scan("dom0", watch.after_mark(text, mark) if mark else text)
+            found += watch.scan_xen(self.xl("dmesg", stall=60).out)
+            found += self._guest_findings(mark)
+        except (LineDown, Stalled, CommandFailed) as e:
+            found.append(watch.Finding("dom0", f"does not answer any more: {e}"))
+        return list(dict.fromkeys(found))
+
+    def _guest_findings(self, mark):
+        if self.config is None:
+            return []
+        found = watch.scan("guest console", self.console())
+        states_seen = self.xl("list", stall=60).out
+        line = [ln for ln in states_seen.splitlines() if ln.startswith(self.config.name + " ")]
+        if line and "c" in line[0].split()[4]:
+            found.append(watch.Finding("xl list", f"the guest crashed: {line[0]}"))
+        if not line:
+            return found
+        try:
+            if self._guest.try_hello(20):
+                text = self._guest.run("dmesg", stall=60).out
+                found += watch.scan("guest", watch.after_mark(text, mark) if mark else text)
+            else:
+                found.append(watch.Finding("guest", "its agent does not answer any more"))
+        except (LineDown, Stalled) as e:
+            found.append(watch.Finding("guest", f"does not answer any more: {e}"))
+        return found
+
+    def check_health(self):
+        """Raises Unhealthy with the evidence, or returns."""
+        found = self.findings()
+        if found:
+            raise Unhealthy(found)

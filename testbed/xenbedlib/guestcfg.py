@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What a guest looks like, and the xl configuration that says so."""
+import dataclasses
+
+GUEST_PORT = 7002
+CONSOLE_LOG = "/var/log/xen/console/guest-serial.log"
+
+
+@dataclasses.dataclass(frozen=True)
+class GuestConfig:
+    """kind: small (busybox, no root disk) or debian (root on hda).
+
+    disks counts data disks, each of 256 MB; their backend is "phy" (loop
+    device, xen-blkback) or "qdisk" (plain file, QEMU). nopv: the in-kernel PV
+    drivers stay away and nothing is unplugged.
+    """
+    kind: str = "small"
+    vcpus: int = 2
+    memory: int = 0
+    nics: int = 1
+    nic_model: str = "e1000"
+    disks: int = 1
+    disk_backend: str = "phy"
+    nopv: bool = True
+    extra: str = ""
+    name: str = "guest"
+
+    def __post_init__(self):
+        if self.kind not in ("small", "debian"):
+            raise ValueError(f"no such guest: {self.kind}; there are small and debian")
+        if self.nic_model not in ("e1000", "rtl8139"):
+            raise ValueError(f"no such card: {self.nic_model}; there are e1000 and rtl8139")
+        if self.disk_backend not in ("phy", "qdisk"):
+            raise ValueError(f"no such disk backend: {self.disk_backend}; there are phy and qdisk")
+        most = {"phy": 4, "qdisk": 2}[self.disk_backend]
+        if not 0 <= self.disks <= most or not 0 <= self.nics <= 4 or not 1 <= self.vcpus <= 8:
+            raise ValueError(f"a guest has 0 to {most} data disks ({self.disk_backend}), "
+                             "0 to 4 cards and 1 to 8 vCPUs")
+
+    def cmdline(self):
+        words = ["console=ttyS0", "quiet", "net.ifnames=0", "panic=0"]
+        if self.nopv:
+            words.append("nopv")
+        if self.kind == "debian":
+            words.append("xb.root=debian")
+        return " ".join(words + ([self.extra] if self.extra else []))
+
+    def _disks(self):
+        specs = []
+        names = ["hda", "hdb", "hdd", "xvde", "xvdf", "xvdg"]
+        if self.kind == "debian":
+            specs.append(f"format=raw,vdev={names.pop(0)},access=rw,target=/dev/vdb")
+        for n in range(self.disks):
+            target = f"/dev/loop{n}" if self.disk_backend == "phy" else f"/bed/file{n}.img"
+            specs.append(f"format=raw,vdev={names.pop(0)},access=rw,target={target}")
+        specs.append("format=raw,vdev=hdc,access=ro,devtype=cdrom,target=/bed/payload.img")
+        return specs
+
+    def to_xl(self):
+        vifs = [f"type=ioemu,model={self.nic_model},bridge=xenbr0,"
+                f"mac=00:16:3e:01:02:{n + 3:02x},script=/bed/dom0-vif" for n in range(self.nics)]
+        memory = self.memory or {"small": 768, "debian": 1280}[self.kind]
+        lists = {"vif": vifs, "disk": self._disks(),
+                 "serial": [f"file:{CONSOLE_LOG}", f"tcp:0.0.0.0:{GUEST_PORT},server=on,wait=off"]}
+        text = [f'name = "{self.name}"', 'type = "hvm"', f"memory = {memory}",
+                f"vcpus = {self.vcpus}", f'kernel = "/bed/{self.kind}-vmlinuz"',
+                f'ramdisk = "/bed/{self.kind}-initrd"', f'cmdline = "{self.cmdline()}"',
+                'vga = "none"', 'on_crash = "preserve"', 'on_reboot = "restart"',
+                'on_poweroff = "destroy"', "xen_platform_pci = 1", 'tsc_mode = "native"']
+        for key, values in lists.items():
+            text.append(f"{key} = [ " + ", ".join(f'"{v}"' for v in values) + " ]")
+        return "\n".join(text) + "\n"

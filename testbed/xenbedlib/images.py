@@ -1,0 +1,350 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Builds the images from Debian packages, each once per recipe."""
+import concurrent.futures
+import os
+import pathlib
+import shutil
+import subprocess
+import tarfile
+import zlib
+
+from . import cache, cpio, progress, recipe
+from .errors import BedError
+
+F = recipe.IMAGE_FILES
+
+
+def _tool(args, log, what, **kw):
+    """Runs a host program with its output in a log file."""
+    with open(log, "ab") as out:
+        done = subprocess.run(args, stdout=out, stderr=out, stdin=subprocess.DEVNULL, **kw)
+    if done.returncode:
+        tail = pathlib.Path(log).read_text(errors="replace").splitlines()[-3:]
+        keep = cache.root() / f"failed-{pathlib.Path(log).name}"
+        shutil.copyfile(log, keep)
+        raise BedError(f"{what} failed: {' / '.join(tail)} (all of it: {keep})")
+
+
+def need_host_tools():
+    """Installs what the builds need on the host."""
+    missing = sorted({pkg for tool, pkg in recipe.HOST_TOOLS.items()
+                      if not shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")})
+    if not pathlib.Path("/usr/lib/x86_64-linux-gnu/libc.a").exists():
+        missing.append("libc6-dev")
+    if not missing:
+        return
+    if os.geteuid():
+        raise BedError(f"missing on the host: {' '.join(missing)}; install them, or run as root")
+    log = cache.root() / "apt.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with progress.step(f"installing {' '.join(missing)} on the host"):
+        _tool(["apt-get", "install", "-y", "--no-install-recommends", *missing], log,
+              "apt-get install", env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"))
+
+
+def _mmdebstrap(packages, target, log, what):
+    if os.geteuid():
+        raise BedError("building images needs root (mmdebstrap --mode=root, mke2fs -d)")
+    args = ["mmdebstrap", "--mode=root", "--format=directory",
+            "--variant=minbase" if "apt" in packages else "--variant=essential"]
+    args += [f"--dpkgopt={o}" for o in recipe.DPKG_OPTIONS]
+    # no initramfs from Debian: the testbed brings its own, a tenth of the size
+    args += ["--essential-hook=mkdir -p $1/etc/initramfs-tools",
+             "--essential-hook=echo update_initramfs=no >$1/etc/initramfs-tools/update-initramfs.conf",
+             "--include=" + ",".join(packages), recipe.SUITE, str(target), "-"]
+    lines = "\n".join(recipe.apt_lines()) + "\n"
+    with open(log, "ab") as out:
+        done = subprocess.run(args, input=lines.encode(), stdout=out, stderr=out,
+                              env=dict(os.environ, INITRD="No", DEBIAN_FRONTEND="noninteractive"))
+    if done.returncode:
+        tail = pathlib.Path(log).read_text(errors="replace").splitlines()[-4:]
+        keep = cache.root() / f"failed-{what}.log"
+        shutil.copyfile(log, keep)
+        raise BedError(f"mmdebstrap for {what} failed: {' / '.join(tail)} (all of it: {keep})")
+
+
+def _bootstrap_key(packages):
+    return cache.digest("root-1", recipe.SUITE, " ".join(packages), " ".join(recipe.DPKG_OPTIONS))
+
+
+def dom0_root():
+    """dom0's root file system as a tree; QEMU for the outer machine lives in it, too."""
+    def make(tmp):
+        cache.need_space(8)
+        with progress.step("bootstrapping dom0's root from Debian packages"):
+            _mmdebstrap(recipe.DOM0_PACKAGES, tmp / "root", tmp / "build.log", "dom0")
+    return cache.ensure("images", "dom0-root", _bootstrap_key(recipe.DOM0_PACKAGES), make) / "root"
+
+
+def debian_root():
+    """The Debian guest's root file system as a tree."""
+    def make(tmp):
+        cache.need_space(8)
+        with progress.step("bootstrapping the Debian guest's root from Debian packages"):
+            _mmdebstrap(recipe.DEBIAN_PACKAGES, tmp / "root", tmp / "build.log", "debian")
+    return cache.ensure("images", "debian-root", _bootstrap_key(recipe.DEBIAN_PACKAGES), make) / "root"
+
+
+def agent():
+    """The static command agent for dom0 and guests."""
+    src = F / "agent.c"
+
+    def make(tmp):
+        _tool(["gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror", "-s", "-o",
+               str(tmp / "xbagent"), str(src)], tmp / "build.log", "compiling the agent")
+    return cache.ensure("images", "agent", cache.digest(cache.file_bytes(src)), make) / "xbagent"
+
+
+def kernel_release(root):
+    names = sorted(p.name for p in (root / "lib/modules").iterdir())
+    if len(names) != 1:
+        raise BedError(f"{root}/lib/modules holds {len(names)} kernels, one was expected")
+    return names[0]
+
+
+def _module_paths(root, names):
+    """Module files for the names, dependencies first, from modules.dep."""
+    base = root / "lib/modules" / kernel_release(root)
+    deps, by_name = {}, {}
+    for line in (base / "modules.dep").read_text().splitlines():
+        path, _, rest = line.partition(":")
+        deps[path] = rest.split()
+        by_name[pathlib.PurePath(path).name.split(".ko")[0].replace("-", "_")] = path
+    builtin = {pathlib.PurePath(p).name.split(".ko")[0].replace("-", "_")
+               for p in (base / "modules.builtin").read_text().split()}
+    found = []
+
+    def add(path):
+        for dep in deps[path]:
+            add(dep)
+        if path not in found:
+            found.append(path)
+
+    for name in names:
+        key = name.replace("-", "_")
+        if key in by_name:
+            add(by_name[key])
+        elif key not in builtin:
+            progress.say(f"note: the kernel has no module {name}")
+    return base, found
+
+
+def _read_module(path):
+    data = path.read_bytes()
+    if path.suffix == ".xz":
+        return subprocess.run(["xz", "-dc", str(path)], check=True, capture_output=True).stdout
+    return data
+
+
+def _copy_modules(root, names, target):
+    """A small /lib/modules tree for modprobe below target."""
+    base, paths = _module_paths(root, names)
+    out = target / "lib/modules" / base.name
+    for rel in paths:
+        dest = out / rel
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(base / rel, dest)
+    for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
+        shutil.copyfile(base / name, out / name)
+    subprocess.run(["depmod", "-b", str(target), base.name], check=True,
+                   stderr=subprocess.DEVNULL)
+
+
+def _busybox_links(busybox):
+    text = subprocess.run([str(busybox), "--list-full"], check=True, capture_output=True,
+                          text=True).stdout
+    return [line for line in text.split() if line]
+
+
+def _initramfs(root, init, modules, extra=()):
+    """gzipped cpio: busybox, the agent, an init and modules in load order."""
+    ar = cpio.Archive()
+    for d in ("dev", "proc", "sys", "run", "tmp", "mnt", "etc", "modules", "bin", "sbin",
+              "usr", "usr/bin", "usr/sbin", "var", "root", "lib"):
+        ar.directory(d)
+    busybox = root / "bin/busybox"
+    ar.file("bin/busybox", busybox.read_bytes(), 0o755)
+    for link in _busybox_links(busybox):
+        if link != "bin/busybox":
+            ar.symlink(link, "/bin/busybox")
+    ar.file("bin/xbagent", agent().read_bytes(), 0o755)
+    ar.file("init", init.read_bytes(), 0o755)
+    base, paths = _module_paths(root, modules)
+    order = []
+    for rel in paths:
+        name = pathlib.PurePath(rel).name.split(".ko")[0] + ".ko"
+        ar.file(f"modules/{name}", _read_module(base / rel), 0o644)
+        order.append(name)
+    ar.file("modules/order", ("\n".join(order) + "\n").encode(), 0o644)
+    ar.device("dev/console", 5, 1)
+    for name, data in extra:
+        ar.file(name, data, 0o755)
+    z = zlib.compressobj(9, zlib.DEFLATED, 31)
+    return z.compress(ar.finish()) + z.flush()
+
+
+def _libraries(root, programs):
+    """The shared libraries that programs of a root need, as paths in it."""
+    libs = set()
+    for prog in programs:
+        text = subprocess.run(["chroot", str(root), "/usr/bin/ldd", prog], capture_output=True,
+                              text=True).stdout
+        for word in text.split():
+            if word.startswith("/"):
+                libs.add(word)
+    return sorted(libs)
+
+
+def _tools_tar(root, out):
+    """Archive for the small guest: programs, their libraries, kernel modules."""
+    stage = out.parent / "tools"
+    progs = []
+    for name in recipe.TOOL_PROGRAMS:
+        for d in ("usr/sbin", "usr/bin", "sbin", "bin"):
+            if (root / d / name).exists() or (root / d / name).is_symlink():
+                progs.append(f"/{d}/{name}")
+                break
+        else:
+            progress.say(f"note: dom0's root has no program {name}")
+    for path in progs + _libraries(root, progs):
+        src = root / path.lstrip("/")
+        # absolute links inside the root
+        real = pathlib.Path(os.path.realpath(src)) if not src.is_symlink() else _resolve(root, path)
+        dest = stage / (f"usr/bin/{src.name}" if path in progs else path.lstrip("/"))
+        dest.parent.mkdir(parents=True, exist_ok=True)
+        if not dest.exists():
+            shutil.copyfile(real, dest)
+            dest.chmod(0o755)
+    _copy_modules(root, recipe.TOOL_MODULES, stage)
+    with tarfile.open(out, "w") as tar:
+        tar.add(stage, arcname=".", filter=_as_root)
+    cache.remove_tree(stage)
+
+
+def _as_root(info):
+    info.uid = info.gid = 0
+    info.uname = info.gname = "root"
+    return info
+
+
+def _resolve(root, path):
+    """Follows symbolic links as seen from inside a root."""
+    text = subprocess.run(["chroot", str(root), "/bin/readlink", "-f", path],
+                          check=True, capture_output=True, text=True).stdout.strip()
+    return root / text.lstrip("/")
+
+
+def _copy_tree(src, dest):
+    subprocess.run(["cp", "-a", "--reflink=auto", str(src), str(dest)], check=True)
+
+
+def _make_ext4(tree, image, size, label):
+    with open(image, "wb") as f:
+        f.truncate(size)
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-L", label, "-m", "0", "-E",
+                    "lazy_itable_init=1,lazy_journal_init=1,no_copy_xattrs", "-d", str(tree), str(image)],
+                   check=True, env=dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"))
+
+
+def small():
+    """Folder with vmlinuz, initrd and tools.tar of the small guest."""
+    root = dom0_root()
+    init = F / "guest-init"
+
+    def make(tmp):
+        with progress.step("making the small guest"):
+            release = kernel_release(root)
+            shutil.copyfile(root / f"boot/vmlinuz-{release}", tmp / "vmlinuz")
+            (tmp / "initrd").write_bytes(_initramfs(
+                root, init, recipe.BOOT_MODULES + recipe.NIC_MODULES + recipe.PV_MODULES,
+                [("etc/rc.small", (F / "guest-rc").read_bytes()),
+                 ("bin/xb-fetch", (F / "xb-fetch").read_bytes())]))
+            _tools_tar(root, tmp / "tools.tar")
+    key = cache.digest("small-1", root.parent.name, agent().parent.name,
+                       cache.file_bytes(init, F / "guest-rc", F / "xb-fetch"),
+                       recipe.BOOT_MODULES, recipe.NIC_MODULES, recipe.PV_MODULES,
+                       recipe.TOOL_MODULES, recipe.TOOL_PROGRAMS, _source_key())
+    return cache.ensure("images", "small", key, make)
+
+
+def _source_key():
+    here = pathlib.Path(__file__).resolve().parent
+    return cache.digest(cache.file_bytes(here / "images.py", here / "cpio.py"))
+
+
+DOM0_FILES = ("dom0-init", "dom0-vif")
+
+
+def dom0():
+    """Folder with xen, vmlinuz, initrd and root.img of dom0."""
+    root = dom0_root()
+
+    def make(tmp):
+        with progress.step("making dom0's image"):
+            release = kernel_release(root)
+            shutil.copyfile(root / f"boot/vmlinuz-{release}", tmp / "vmlinuz")
+            (tmp / "initrd").write_bytes(_initramfs(
+                root, F / "dom0-initramfs", ["virtio_pci", "virtio_blk", "ext4", "crc32c_generic"]))
+            gz = root / f"boot/xen-{recipe.XEN}-amd64.gz"
+            (tmp / "xen").write_bytes(zlib.decompress(gz.read_bytes(), 47))
+            tree = tmp / "tree"
+            _copy_tree(root, tree)
+            _trim_dom0(tree)
+            bed = tree / "bed"
+            bed.mkdir()
+            for name in DOM0_FILES:
+                shutil.copyfile(F / name, bed / name)
+                (bed / name).chmod(0o755)
+            shutil.copyfile(agent(), bed / "xbagent")
+            (bed / "xbagent").chmod(0o755)
+            (tree / "var/log/xen/console").mkdir(parents=True, exist_ok=True)
+            _make_ext4(tree, tmp / "root.img", 6 << 30, "dom0")
+            cache.remove_tree(tree)
+    key = cache.digest("dom0-1", root.parent.name, agent().parent.name,
+                       cache.file_bytes(F / "dom0-initramfs", *(F / n for n in DOM0_FILES)),
+                       _source_key())
+    return cache.ensure("images", "dom0", key, make)
+
+
+def _trim_dom0(tree):
+    """Takes out what only the outer machine's QEMU needs, and the guest's kernel copies."""
+    for pattern in ("usr/bin/qemu-system-x86_64*", "usr/bin/qemu-system-i386", "usr/share/perl*/pod",
+                    "boot/*", "var/cache/apt/*", "var/lib/apt/lists/*"):
+        for path in tree.glob(pattern):
+            cache.remove_tree(path)
+
+
+def debian():
+    """Folder with vmlinuz, initrd and root.img of the Debian guest."""
+    root = debian_root()
+    files = ("guest-init", "debian-setup", "xb-fetch")
+
+    def make(tmp):
+        with progress.step("making the Debian guest's image"):
+            release = kernel_release(root)
+            shutil.copyfile(root / f"boot/vmlinuz-{release}", tmp / "vmlinuz")
+            (tmp / "initrd").write_bytes(_initramfs(
+                root, F / "guest-init", recipe.BOOT_MODULES + recipe.PV_MODULES[:1] + ["crc32c_generic"]))
+            tree = tmp / "tree"
+            _copy_tree(root, tree)
+            for src, dest in ((agent(), "usr/local/sbin/xbagent"), (F / "xb-fetch", "usr/local/sbin/xb-fetch"),
+                              (F / "debian-setup", "debian-setup")):
+                shutil.copyfile(src, tree / dest)
+                (tree / dest).chmod(0o755)
+            _tool(["chroot", str(tree), "/debian-setup"], tmp / "build.log", "debian-setup")
+            (tree / "debian-setup").unlink()
+            _make_ext4(tree, tmp / "root.img", 4 << 30, "debian")
+            cache.remove_tree(tree)
+    key = cache.digest("debian-1", root.parent.name, agent().parent.name,
+                       cache.file_bytes(*(F / n for n in files)), _source_key())
+    return cache.ensure("images", "debian", key, make)
+
+
+def build_all():
+    """Everything, the two bootstraps side by side."""
+    need_host_tools()
+    agent()
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        jobs = [pool.submit(lambda: (dom0(), small())), pool.submit(debian)]
+        return [job.result() for job in jobs]
+

@@ -1,0 +1,81 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What the images are made of. Everything here is part of their keys."""
+import pathlib
+import subprocess
+
+from .errors import BedError
+
+IMAGE_FILES = pathlib.Path(__file__).resolve().parent.parent / "image"
+SUITE = "bookworm"
+XEN = "4.17"
+
+# dom0's root is also where the outer machine's own QEMU and the small guest's
+# programs come from: one bootstrap instead of three.
+DOM0_PACKAGES = """
+    xen-hypervisor-4.17-amd64 xen-utils-4.17 xenstore-utils qemu-system-xen
+    qemu-system-x86 qemu-utils linux-image-amd64
+    iproute2 bridge-utils iputils-ping iperf3 ethtool tcpdump
+    fio e2fsprogs util-linux mount kmod udev procps strace busybox-static
+    bash python3-minimal
+""".split()
+
+DEBIAN_PACKAGES = """
+    systemd systemd-sysv dbus udev apt linux-image-amd64 linux-headers-amd64 dkms gcc make
+    fio iperf3 ethtool iproute2 bridge-utils ifupdown iputils-ping kmod procps
+    e2fsprogs libnl-3-200 libnl-route-3-200 libjson-c5 xenstore-utils
+    file less strace busybox-static
+""".split()
+
+DPKG_OPTIONS = [
+    "force-unsafe-io", "force-confold",
+    "path-exclude=/usr/share/doc/*", "path-exclude=/usr/share/man/*",
+    "path-exclude=/usr/share/locale/*", "path-exclude=/usr/share/info/*",
+]
+
+# Kernel modules in the small guest's initramfs, loaded at boot in this order
+# (their dependencies first); the rest is for modprobe, from the tools archive.
+BOOT_MODULES = ["ata_piix", "ahci", "sd_mod", "sr_mod", "ext4"]
+NIC_MODULES = ["e1000", "8139cp"]
+PV_MODULES = ["xen-blkfront", "xen-netfront"]
+TOOL_MODULES = BOOT_MODULES + NIC_MODULES + PV_MODULES + """
+    bridge bonding 8021q macvlan veth dummy tun ipvlan
+    crc32c_generic crc32c_intel libcrc32c crc16 crct10dif_generic
+    dm-mod dm-crypt raid1 loop xfs btrfs squashfs isofs
+    ip_tables iptable_filter nf_tables sch_fq sch_fq_codel sch_tbf sch_netem tcp_bbr
+    pktgen af_packet null_blk netconsole evdev xen-evtchn xen-gntdev xen-privcmd
+""".split()
+
+# Programs of the small guest, with the libraries they need, from dom0's root.
+TOOL_PROGRAMS = """
+    iperf3 fio ethtool ip bridge tc ss ping tcpdump strace taskset chrt
+    xenstore xenstore-ls xenstore-read xenstore-write xenstore-list xenstore-exists xenstore-rm
+    xenstore-watch xenstore-chmod mke2fs mkfs.ext4 e2fsck resize2fs lsblk blockdev
+    brctl lscpu findmnt
+""".split()
+
+HOST_TOOLS = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "gcc": "gcc",
+              "depmod": "kmod", "xz": "xz-utils", "gzip": "gzip", "tar": "tar"}
+
+
+def apt_lines():
+    """sources.list lines for SUITE from the mirror that the host already uses."""
+    form = "$(CREATED_BY)|$(ORIGIN)|$(REPO_URI)|$(CODENAME)|$(RELEASE)|$(COMPONENT)"
+    try:
+        text = subprocess.run(["apt-get", "indextargets", "--format", form],
+                              check=True, capture_output=True, text=True).stdout
+    except (OSError, subprocess.CalledProcessError) as e:
+        raise BedError(f"cannot ask apt for its mirror ({e}): xenbed needs a Debian host") from e
+    lines = set()
+    for line in text.splitlines():
+        by, origin, uri, codename, release, component = line.split("|")
+        if by != "Packages" or origin != "Debian" or component != "main":
+            continue
+        base = codename.split("-")[0]
+        if release == base or release.startswith(base + "-"):
+            suite = SUITE + release[len(base):]
+            if suite in (SUITE, SUITE + "-updates", SUITE + "-security"):
+                lines.add(f"deb {uri} {suite} main")
+    if not any(line.endswith(f" {SUITE} main") for line in lines):
+        raise BedError("apt knows no Debian mirror: run 'apt-get update' with a Debian "
+                       "source in /etc/apt first")
+    return sorted(lines)
