@@ -12,6 +12,7 @@
 #include <linux/completion.h>
 #include <linux/device.h>
 #include <linux/mutex.h>
+#include <linux/workqueue.h>
 
 #include <pvhvm/abi.h>
 #include <pvhvm/grant.h>
@@ -32,6 +33,9 @@
  * @state: what we last published (enum xenbus_state)
  * @otherend_state: what the backend last published
  * @quarantined: set once by pvhvm_quarantine(), cleared when rebound
+ * @idle: set by the driver while it leaves the device unconnected on purpose
+ *	(a disk on hold): nobody waits for it. Cleared before probe
+ * @gone: the toolstack has removed it from xenstore
  * @lock: serialises the driver's callbacks; held around each
  * remaining members: the bus's own (see xenbus/bus.c)
  */
@@ -45,11 +49,15 @@ struct pvhvm_device {
 	enum xenbus_state state;
 	enum xenbus_state otherend_state;
 	bool quarantined;
+	bool idle;
 	struct mutex lock;
 	struct pvhvm_xs_watch watch;
 	struct completion down;
 	struct list_head list;
 	bool gone;
+	bool live;
+	const char *why;
+	struct work_struct quarantine_work;
 	char type_buf[PVHVM_ID_SIZE];
 };
 
@@ -64,6 +72,7 @@ struct pvhvm_device {
  * @otherend_changed: the backend published a state (called once after probe
  *	too, from the watch thread; may sleep)
  * @suspend: stop using the rings, keep everything, may be NULL
+ * @cancel: the suspend did not happen, go on as before, may be NULL
  * @resume: rings, ports and grants of old are gone: forget them, start over
  * @driver: .name, .groups, .dev_groups may be set by the driver
  */
@@ -74,6 +83,7 @@ struct pvhvm_driver {
 	void (*otherend_changed)(struct pvhvm_device *pdev,
 				 enum xenbus_state state);
 	int (*suspend)(struct pvhvm_device *pdev);
+	void (*cancel)(struct pvhvm_device *pdev);
 	int (*resume)(struct pvhvm_device *pdev);
 	struct device_driver driver;
 };
@@ -86,9 +96,9 @@ void pvhvm_driver_unregister(struct pvhvm_driver *drv);
 /**
  * pvhvm_driver_register() - offer a driver; known devices are probed at once
  *
- * Waits, bounded (a few seconds, module parameter of xenbus), until the
- * devices of this type that xenstore lists have connected or failed, so that
- * what is mounted next finds them.
+ * Waits, bounded (module parameter backend_timeout of xenbus, in seconds),
+ * until the devices of this type that xenstore lists have connected, failed
+ * or say that they are @idle, so that what is mounted next finds them.
  * Context: process; may sleep. Return: 0 or negative errno.
  */
 #define pvhvm_driver_register(drv) __pvhvm_driver_register(drv, THIS_MODULE)

@@ -74,13 +74,14 @@ int pvhvm_xs_transaction(int (*fn)(u32 txn, void *arg), void *arg);
  * struct pvhvm_xs_watch - watch a path
  * @path: the path, set by the owner, lives as long as the watch
  * @fn: called from the watch thread, may sleep and make requests; @path is
- *      what changed, @token what xenstored sent with it
- * @list: the core's
+ *      what changed
+ * @list, @id: the core's; zeroed memory is a watch that is not set
  */
 struct pvhvm_xs_watch {
 	const char *path;
 	void (*fn)(struct pvhvm_xs_watch *watch, const char *path);
 	struct list_head list;
+	u32 id;
 };
 
 /**

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * watch.c: watches and the thread that runs their callbacks.
+ *
+ * The reader thread only queues what has happened; callbacks run one at a
+ * time in a thread of their own, with no lock of this module held but the
+ * one that a suspend takes to keep them still. A callback may make requests
+ * and may unwatch, itself included.
+ *
+ * An event carries the id of its watch, not a pointer: it is looked up when
+ * its turn comes, so an event that outlives its watch finds nothing.
+ */
+#include "xenbus.h"
+
+#include <linux/kthread.h>
+#include <linux/mutex.h>
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
+
+#include <pvhvm/export.h>
+
+struct watch_item {
+	struct list_head list;
+	u32 id;
+	char path[];
+};
+
+static struct {
+	/* protects all of this but the thread */
+	spinlock_t lock;
+	struct list_head watches;
+	struct list_head events;
+	struct pvhvm_xs_watch *running;
+	/* woken by an event for the thread */
+	wait_queue_head_t wait;
+	/* woken when a callback has returned */
+	wait_queue_head_t idle;
+	/* held around each callback, and from pause to unpause */
+	struct mutex callback;
+	/* taken before the lock to change the list; holding it alone keeps it */
+	struct mutex members;
+	struct task_struct *thread;
+} watch = {
+	.lock = __SPIN_LOCK_UNLOCKED(watch.lock),
+	.watches = LIST_HEAD_INIT(watch.watches),
+	.events = LIST_HEAD_INIT(watch.events),
+	.wait = __WAIT_QUEUE_HEAD_INITIALIZER(watch.wait),
+	.idle = __WAIT_QUEUE_HEAD_INITIALIZER(watch.idle),
+	.callback = __MUTEX_INITIALIZER(watch.callback),
+	.members = __MUTEX_INITIALIZER(watch.members),
+};
+
+/* ---- events ---- */
+
+void watch_event(const char *body, u32 len)
+{
+	const char *path, *token;
+	struct watch_item *item;
+	size_t size;
+	u32 id;
+
+	if (xs_two_strings(body, len, &path, &token) ||
+	    xs_token_parse(token, &id)) {
+		xenbus_count(stale_events);
+		return;
+	}
+	size = strlen(path) + 1;
+	/*
+	 * A lost event is a device that never connects, and nobody could be
+	 * told. The reader thread is not in anybody's way to free memory.
+	 */
+	item = kmalloc(sizeof(*item) + size, GFP_NOIO | __GFP_NOFAIL);
+	item->id = id;
+	memcpy(item->path, path, size);
+	spin_lock(&watch.lock);
+	list_add_tail(&item->list, &watch.events);
+	spin_unlock(&watch.lock);
+	xenbus_count(watch_events);
+	wake_up(&watch.wait);
+}
+
+static struct watch_item *watch_next(void)
+{
+	struct watch_item *item;
+
+	spin_lock(&watch.lock);
+	item = list_first_entry_or_null(&watch.events, struct watch_item, list);
+	if (item)
+		list_del(&item->list);
+	spin_unlock(&watch.lock);
+	return item;
+}
+
+static void watch_run(struct watch_item *item)
+{
+	struct pvhvm_xs_watch *w;
+
+	mutex_lock(&watch.callback);
+	spin_lock(&watch.lock);
+	list_for_each_entry(w, &watch.watches, list) {
+		if (w->id == item->id) {
+			watch.running = w;
+			break;
+		}
+	}
+	w = watch.running;
+	spin_unlock(&watch.lock);
+
+	if (!w) {
+		xenbus_count(stale_events);
+	} else {
+		w->fn(w, item->path);
+		/* @w may be gone by now, it is only a number here */
+		spin_lock(&watch.lock);
+		watch.running = NULL;
+		spin_unlock(&watch.lock);
+		wake_up_all(&watch.idle);
+	}
+	mutex_unlock(&watch.callback);
+}
+
+static bool watch_has_work(void)
+{
+	return kthread_should_stop() || !list_empty_careful(&watch.events);
+}
+
+static int watch_thread(void *unused)
+{
+	struct watch_item *item;
+
+	/* a block device may be waiting for its callback */
+	memalloc_noio_save();
+	while (!kthread_should_stop()) {
+		wait_event_idle(watch.wait, watch_has_work());
+		item = watch_next();
+		if (!item)
+			continue;
+		watch_run(item);
+		kfree(item);
+	}
+	return 0;
+}
+
+void watch_pause(void)
+{
+	mutex_lock(&watch.callback);
+}
+
+void watch_unpause(void)
+{
+	mutex_unlock(&watch.callback);
+}
+
+/* ---- watches ---- */
+
+static int watch_tell(u32 type, const struct pvhvm_xs_watch *w)
+{
+	char token[XS_TOKEN_SIZE];
+	struct kvec v[2] = {
+		{ .iov_base = (void *)w->path, .iov_len = strlen(w->path) + 1 },
+		{ .iov_base = token, .iov_len = sizeof(token) },
+	};
+
+	xs_token_format(token, w->id);
+	return xs_command(type, PVHVM_XS_NONE, v, 2);
+}
+
+static void watch_list(struct pvhvm_xs_watch *w)
+{
+	mutex_lock(&watch.members);
+	spin_lock(&watch.lock);
+	list_add_tail(&w->list, &watch.watches);
+	spin_unlock(&watch.lock);
+	mutex_unlock(&watch.members);
+	xenbus_count(watches);
+}
+
+static void watch_unlist(struct pvhvm_xs_watch *w)
+{
+	mutex_lock(&watch.members);
+	spin_lock(&watch.lock);
+	list_del_init(&w->list);
+	spin_unlock(&watch.lock);
+	mutex_unlock(&watch.members);
+	xenbus_uncount(watches);
+}
+
+/*
+ * Listed before the server knows it, as the first event may come faster than
+ * the reply. Our ids are unique: if the server says EEXIST, then a resume in
+ * between has told it already.
+ */
+int pvhvm_xs_watch(struct pvhvm_xs_watch *w)
+{
+	int err;
+
+	w->id = xs_fresh_id();
+	watch_list(w);
+	err = watch_tell(XS_WATCH, w);
+	if (err == -EEXIST)
+		err = 0;
+	if (err)
+		pvhvm_xs_unwatch(w);
+	return err;
+}
+PVHVM_EXPORT(pvhvm_xs_watch);
+
+static bool watch_is_running(const struct pvhvm_xs_watch *w)
+{
+	bool running;
+
+	spin_lock(&watch.lock);
+	running = watch.running == w;
+	spin_unlock(&watch.lock);
+	return running;
+}
+
+void pvhvm_xs_unwatch(struct pvhvm_xs_watch *w)
+{
+	int err;
+
+	/* never watched, zeroed memory included */
+	if (!w->list.next || list_empty(&w->list))
+		return;
+	watch_unlist(w);
+	err = watch_tell(XS_UNWATCH, w);
+	if (err && err != -ENOENT)
+		pr_debug("unwatch %s: %d\n", w->path, err);
+	if (current != watch.thread)
+		wait_event(watch.idle, !watch_is_running(w));
+}
+PVHVM_EXPORT(pvhvm_xs_unwatch);
+
+void watch_resume(void)
+{
+	struct pvhvm_xs_watch *w;
+
+	mutex_lock(&watch.members);
+	list_for_each_entry(w, &watch.watches, list) {
+		int err = watch_tell(XS_WATCH, w);
+
+		if (err && err != -EEXIST)
+			pr_warn("the watch on %s is lost (%d)\n", w->path, err);
+	}
+	mutex_unlock(&watch.members);
+}
+
+int watch_init(void)
+{
+	watch.thread = kthread_run(watch_thread, NULL, "pvhvm-watch");
+	return PTR_ERR_OR_ZERO(watch.thread);
+}
+
+void watch_exit(void)
+{
+	struct watch_item *item;
+
+	kthread_stop(watch.thread);
+	while ((item = watch_next()))
+		kfree(item);
+	if (atomic_read(&xenbus_stats.watches))
+		pr_warn("%d watches left behind\n",
+			atomic_read(&xenbus_stats.watches));
+}
