@@ -7,6 +7,8 @@ VERSION := $(shell cat VERSION)
 KDIR ?= /lib/modules/$(shell uname -r)/build
 XEN_HEADERS ?= /usr/include/xen
 KREL := $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null)
+# n leaves debug information out: faster to compile, as dkms strips it anyway.
+DEBUG_INFO ?= y
 OUT ?= build/modules/$(KREL)
 
 # What a module build takes, nothing else.
@@ -14,7 +16,7 @@ MODULE_SOURCES := Kbuild KERNELS VERSION compat include \
 	platform-pci xenbus netfront blkfront
 
 .PHONY: all help modules tools deb dist test test-static test-unit \
-	test-tools test-build test-vm demo prepare clean
+	test-tools test-build test-packages test-vm demo prepare clean
 
 all: modules
 
@@ -31,6 +33,7 @@ help:
 	@echo "  make test-unit       pure code, with sanitizers"
 	@echo "  make test-tools      the pvhvm command"
 	@echo "  make test-build      the modules on every supported kernel series"
+	@echo "  make test-packages   what make deb and make dist give"
 	@echo "  make test-vm         the modules in real Xen guests (testbed/)"
 	@echo "  make demo            shows a guest switch from emulated to PV devices"
 	@echo "  make clean           removes build/"
@@ -55,10 +58,49 @@ endif
 	@test -e $(OUT)/include/xen-public/xen.h || \
 		ln -sfn $(abspath $(XEN_HEADERS)) $(OUT)/include/xen-public
 	+@$(MAKE) -C $(KDIR) M=$(abspath $(OUT)) \
-		$(if $(WERROR),KCFLAGS=-Werror) modules
+		KCFLAGS='$(strip $(if $(WERROR),-Werror) \
+		$(if $(filter n,$(DEBUG_INFO)),-g0) $(KCFLAGS))' modules
 
 tools:
 	+$(MAKE) -C tools
+
+# Packages and archive are made from a copy, complete with the Xen headers, and
+# carry the time of the last commit: the same sources give the same bytes.
+SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || \
+	stat -c %Y VERSION)
+export SOURCE_DATE_EPOCH
+DEB_SRC := build/deb/pvhvm-$(VERSION)
+DIST := pvhvm-$(VERSION)
+
+deb: prepare
+	packaging/stage-source $(DEB_SRC) $(XEN_HEADERS)
+	mv $(DEB_SRC)/packaging/debian $(DEB_SRC)/debian
+	sed -e 's/@VERSION@/$(VERSION)/' \
+		-e "s/@DATE@/$$(LC_ALL=C date -u -R -d @$(SOURCE_DATE_EPOCH))/" \
+		$(DEB_SRC)/debian/changelog.in >$(DEB_SRC)/debian/changelog
+	rm -f build/deb/*.deb
+	cd $(DEB_SRC) && dpkg-buildpackage -b -us -uc
+	@echo && ls build/deb/*.deb
+
+dist:
+	packaging/stage-source build/dist/$(DIST) $(XEN_HEADERS)
+	tar -C build/dist --sort=name --mtime=@$(SOURCE_DATE_EPOCH) \
+		--owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw,a-s \
+		-c $(DIST) | gzip -9n >build/dist/$(DIST).tar.gz
+	@rm -rf build/dist/$(DIST) && echo && ls build/dist/*.tar.gz
+
+# Whatever the targets below need is installed by them when it is missing.
+prepare:
+	@tests/prepare
+
+test: prepare
+	@tests/run
+
+test-static test-unit test-tools test-build test-packages test-vm: prepare
+	@tests/run $(@:test-%=%)
+
+demo: prepare
+	testbed/demo
 
 clean:
 	rm -rf build

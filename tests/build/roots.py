@@ -13,11 +13,13 @@ import subprocess
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "testbed"))
-from xenbedlib import cache  # noqa: E402
+from xenbedlib import cache
 
 BASE = "trixie"
 PACKAGES = "gcc-12 gcc-14 make sparse libelf1t64 libssl3t64 libc6-dev perl-base kmod".split()
 # series: Debian release its headers come from, compiler, as close to that release's as Debian 13 has it
+# for checkpatch, which the kernel's packages carry only in the source
+SOURCE_PACKAGE = "linux-source-6.12"
 SERIES = {
     "5.10": ("bullseye", "gcc-12"),
     "6.1": ("bookworm", "gcc-12"),
@@ -124,6 +126,22 @@ def fill(root):
             raise RootError(f"headers of {release} brought {len(new)} kernels, one was expected")
         table.append(f"{series} {new.pop()} {compiler}\n")
     (root / "kernels").write_text("".join(table))
+    _unpack_checkpatch(root)
+
+
+def _unpack_checkpatch(root):
+    debs = root / "debs"
+    debs.mkdir()
+    _hook(debs, "apt-get", "download", SOURCE_PACKAGE)
+    deb = next(debs.glob("*.deb"))
+    place = root / "checkpatch"
+    place.mkdir()
+    wanted = [f"{SOURCE_PACKAGE}/scripts/{name}" for name in
+              ("checkpatch.pl", "spelling.txt", "const_structs.checkpatch")]
+    subprocess.run(f"dpkg-deb --fsys-tarfile '{deb}' | tar -xO --wildcards '*/{SOURCE_PACKAGE}.tar.xz' |"
+                   f" xz -dc -T0 | tar -x -C '{place}' --strip-components=2 {' '.join(wanted)}",
+                   shell=True, check=True)
+    shutil.rmtree(debs)
 
 
 def _make(tmp):

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What other people's programs say about the text."""
+import pathlib
+import re
+import shutil
+import sys
+
+from rules import run, shell
+from tree import MODULE_DIRS, Skip, check
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "build"))
+
+
+def need(program, package):
+    if not shutil.which(program):
+        raise Skip(f"{program} is missing: apt-get install {package}")
+
+
+def output(done):
+    return [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+
+
+@check("shellcheck", {"a.sh": "#!/bin/sh\n# SPDX\necho $1\n"})
+def shellcheck(tree):
+    need("shellcheck", "shellcheck")
+    files = shell(tree)
+    return output(run("shellcheck", "-f", "gcc", *files, cwd=tree.top)) if files else []
+
+
+@check("pyflakes", {"a.py": "import os\n"})
+def pyflakes(tree):
+    need("pyflakes3", "pyflakes3")
+    files = tree.scripts(["python3"], (".py",))
+    return output(run("pyflakes3", *files, cwd=tree.top)) if files else []
+
+
+@check("man pages", {"docs/man/a.8": ".TH A 8\n.SH NAME\na \\- b\n.XYZ nothing\n.IP \\[nochar]\n"})
+def man_pages(tree):
+    need("man", "man-db")
+    found = []
+    for name in [f for f in tree.files if re.search(r"\.[1-9]$", f)]:
+        done = run("man", "--warnings", "-E", "UTF-8", "-l", "-Tutf8", "-Z", str(tree.top / name),
+                   env={"LC_ALL": "C.UTF-8", "MANWIDTH": "80", "PATH": "/usr/bin:/bin"})
+        found += [f"{name}: {line}" for line in done.stderr.splitlines() if line.strip()]
+    return found
+
+
+def kernel_script(name):
+    """A script of the kernel's, from the headers in the build root of the module matrix."""
+    import roots
+    try:
+        root = roots.ensure()
+    except roots.RootError as e:
+        raise Skip(str(e)) from e
+    for path in sorted([*root.glob(f"usr/lib/linux-kbuild-*/scripts/{name}"), *root.glob(f"checkpatch/{name}")]):
+        return path
+    raise Skip(f"the kernel's packages have no scripts/{name}")
+
+
+@check("kernel-doc", {"include/pvhvm/a.h": "/**\n * f() - does\n * @b: no such\n */\nint f(int a);\n"})
+def kernel_doc(tree):
+    """What crosses a module is described completely, in the form that the kernel's tools read."""
+    script = kernel_script("kernel-doc")
+    files = tree.code("include")
+    done = run("perl", str(script), "-none", *files, cwd=tree.top)
+    return [line for line in output(done) if re.search(r"warning|error", line)]
+
+
+@check("checkpatch", {"xenbus/a.c": "// SPDX-License-Identifier: GPL-2.0-only\nint f( int a ){ return a ;}\n"})
+def checkpatch(tree):
+    script = kernel_script("checkpatch.pl")
+    files = tree.code(*MODULE_DIRS, "include", "compat")
+    ignore = ("FILE_PATH_CHANGES,SPDX_LICENSE_TAG,LINUX_VERSION_CODE,CONST_STRUCT,"
+              "EMBEDDED_FILENAME,MACRO_ARG_REUSE,MACRO_ARG_PRECEDENCE")
+    done = run("perl", str(script), "--no-tree", "--strict", "--terse", "--show-types", "--no-summary",
+               "--max-line-length=100", "--ignore", ignore, "-f", *files, cwd=tree.top)
+    return [line for line in output(done) if re.search(r"(ERROR|WARNING|CHECK):", line)]
