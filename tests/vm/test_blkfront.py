@@ -1,0 +1,119 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""pvhvm_blkfront against the stock blkback in dom0, and QEMU's qdisk."""
+import pytest
+
+from xenbedlib.guestcfg import GuestConfig
+
+FIO = ("fio --name=v --filename={dev} --ioengine=libaio --direct=1 --output-format=terse "
+       "--rw={rw} --bs={bs} --iodepth={depth} --size={size} --verify=md5 --verify_fatal=1 --randrepeat=0")
+
+
+def switch_by_hand(guest, vbd="vbd-768", disk="sda"):
+    """Deletes the emulated disk and lets its PV twin connect; its name."""
+    guest.wait(f"[ -e /sys/bus/pvhvm/devices/{vbd}/hold ]")
+    guest.sh(f"echo 1 >/sys/block/{disk}/device/delete; echo 0 >/sys/bus/pvhvm/devices/{vbd}/hold")
+    guest.wait_connected(vbd)
+    name = {"vbd-768": "xvda", "vbd-832": "xvdb", "vbd-5632": "xvdc", "vbd-5696": "xvdd"}[vbd]
+    guest.wait(f"[ -b /dev/{name} ]")
+    return name
+
+
+def back(guest, vbd="vbd-768", disk="sda"):
+    """Hold again and bring the emulated disk back."""
+    guest.sh(f"echo 1 >/sys/bus/pvhvm/devices/{vbd}/hold")
+    guest.clean_up()
+    guest.sh("for h in /sys/class/scsi_host/*/scan; do echo '- - -' >$h; done", stall=120)
+    guest.wait(f"[ -b /dev/{disk} ]")
+
+
+def test_held_while_emulated_disk_is_there(guest):
+    """No second view of a disk that the guest has emulated."""
+    guest.load()
+    guest.wait("[ -e /sys/bus/pvhvm/devices/vbd-768/hold ]")
+    assert guest.device("vbd-768", "hold") == "1"
+    assert guest.sh("ls -d /sys/block/xvd* 2>/dev/null || true") == ""
+    guest.sh("dd if=/dev/sda of=/dev/null bs=64k count=4 iflag=direct 2>/dev/null")
+
+
+@pytest.mark.parametrize("persistent", ["0", "1"])
+def test_verify(guest, persistent):
+    """Random and sequential writes of several sizes read back as written, and dom0 sees them."""
+    guest.load(blkfront_persistent=persistent)
+    dev = "/dev/" + switch_by_hand(guest)
+    for rw, bs, depth in (("randwrite", "4k", 32), ("randwrite", "512-128k", 8), ("write", "1M", 4)):
+        guest.sh(FIO.format(dev=dev, rw=rw, bs=bs, depth=depth, size="24M"), stall=300)
+    guest.sh(f"dd if=/dev/urandom of=/tmp/block bs=64k count=16 status=none; "
+             f"dd if=/tmp/block of={dev} bs=64k seek=32 oflag=direct status=none")
+    want = guest.sh("sha256sum </tmp/block")
+    seen = guest.bed.dom0("dd if=/dev/loop0 bs=64k skip=32 count=16 iflag=direct status=none | sha256sum")
+    assert seen.out.strip() == want
+    back(guest)
+
+
+def test_filesystem(guest):
+    """A file system made on the PV disk is whole after remount and fsck."""
+    guest.load()
+    dev = "/dev/" + switch_by_hand(guest)
+    guest.sh(f"mkfs.ext4 -q -F {dev}; mkdir -p /mnt/t; mount {dev} /mnt/t; "
+             "cp -r /lib/modules /mnt/t/; sync", stall=300)
+    want = guest.sh("cd /lib; find modules -type f | sort | xargs sha256sum | sha256sum", stall=120)
+    guest.sh(f"umount /mnt/t; e2fsck -fn {dev}; mount {dev} /mnt/t", stall=300)
+    got = guest.sh("cd /mnt/t; find modules -type f | sort | xargs sha256sum | sha256sum; cd /", stall=120)
+    assert got == want
+    refused = guest.try_sh("rmmod pvhvm_blkfront")
+    assert refused.code != 0
+    guest.sh("umount /mnt/t")
+    back(guest)
+
+
+def test_unload_leaves_nothing(guest):
+    guest.load("platform", "xenbus")
+    before = guest.numbers("grants")["used"], guest.numbers("ports")["used"]
+    for _ in range(3):
+        guest.load("blkfront")
+        dev = "/dev/" + switch_by_hand(guest)
+        guest.sh(f"dd if={dev} of=/dev/null bs=1M count=8 iflag=direct 2>/dev/null")
+        guest.sh("rmmod pvhvm_blkfront")
+        guest.sh("for h in /sys/class/scsi_host/*/scan; do echo '- - -' >$h; done", stall=120)
+        guest.wait("[ -b /dev/sda ]")
+    assert (guest.numbers("grants")["used"], guest.numbers("ports")["used"]) == before
+
+
+@pytest.mark.fresh
+def test_block_attach_detach(guest):
+    """A disk that xl attaches appears at once; detach waits while it is open."""
+    guest.load()
+    guest.bed.dom0("truncate -s 64M /bed/extra.img; losetup /dev/loop7 /bed/extra.img")
+    guest.bed.xl("block-attach guest format=raw,vdev=xvdx,access=rw,target=/dev/loop7", stall=120)
+    guest.wait("[ -b /dev/xvdx ]", 60)
+    guest.sh("dd if=/dev/xvdx of=/dev/null bs=1M count=4 iflag=direct 2>/dev/null")
+    guest.sh("(exec 3</dev/xvdx; sleep 5) >/dev/null 2>&1 &")
+    guest.bed.xl("block-detach guest xvdx", check=False, stall=120, total=300)
+    guest.wait("[ ! -b /dev/xvdx ]", 60)
+
+
+def test_each_probe_step_unwinds(guest):
+    guest.load("platform", "xenbus")
+    guest.sh("echo 1 >/sys/block/sda/device/delete")
+    failed = 0
+    for step in range(1, 64):
+        guest.sh(f"insmod /payload/pvhvm_blkfront.ko hold=never fail_step={step}", stall=120)
+        guest.sh("sleep 1")
+        hit = f"fail_step {step}" in guest.dmesg()
+        guest.sh("rmmod pvhvm_blkfront", stall=120)
+        if not hit:
+            break
+        failed += 1
+    assert failed >= 4, "fail_step reached no step"
+    assert guest.numbers("grants")["used"] <= 1
+    guest.sh("for h in /sys/class/scsi_host/*/scan; do echo '- - -' >$h; done", stall=120)
+    guest.wait("[ -b /dev/sda ]")
+
+
+@pytest.mark.state(GuestConfig("small", disk_backend="qdisk"))
+def test_qdisk(guest):
+    """The same against QEMU's own backend."""
+    guest.load()
+    dev = "/dev/" + switch_by_hand(guest)
+    guest.sh(FIO.format(dev=dev, rw="randwrite", bs="4k-64k", depth=16, size="16M"), stall=300)
+    back(guest)

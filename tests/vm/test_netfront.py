@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""pvhvm_netfront against the stock netback in dom0."""
+import json
+
+import pytest
+
+from xenbedlib.guestcfg import GuestConfig
+
+DOM0 = "192.168.77.1"
+
+
+def pv_up(guest, **params):
+    """Takes the emulated card out of the way and brings its PV twin up; its name."""
+    guest.load("platform", "xenbus", "netfront", **params)
+    guest.wait_connected("vif-0")
+    guest.sh("ip link set eth0 down; echo 1 >/sys/class/net/eth0/device/remove")
+    name = guest.pv_nic()
+    guest.sh(f"ip addr add 192.168.77.2/24 dev {name}; ip link set {name} up")
+    guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
+    return name
+
+
+def rescan(guest):
+    """Unloads the bundle and brings the emulated card back, as the test found it."""
+    guest.clean_up()
+    guest.sh("echo 1 >/sys/bus/pci/rescan")
+    guest.wait("[ -e /sys/class/net/eth0 ]")
+    guest.sh("ip addr add 192.168.77.2/24 dev eth0; ip link set eth0 up")
+
+
+def iperf(guest, *options):
+    """One iperf3 run against dom0; bits per second received."""
+    guest.bed.dom0("pidof iperf3 >/dev/null || iperf3 -s -D")
+    result = json.loads(guest.sh(f"iperf3 -c {DOM0} -t 4 -J {' '.join(options)}", stall=120))
+    return result["end"]["sum_received"]["bits_per_second"]
+
+
+def test_twin_has_its_own_name(guest):
+    """The PV card does not take the emulated one's name before the switch."""
+    guest.load("platform", "xenbus", "netfront")
+    guest.wait_connected("vif-0")
+    name = guest.pv_nic()
+    assert name.startswith("pv")
+    assert guest.read(f"/sys/class/net/{name}/address") == guest.read("/sys/class/net/eth0/address")
+    assert "twins=1" in guest.platform("unplug")
+    guest.sh(f"ping -c 1 -W 10 {DOM0}")
+
+
+@pytest.mark.parametrize("queues", [1, 2])
+def test_traffic_both_ways(guest, queues):
+    name = pv_up(guest, netfront_max_queues=queues)
+    assert iperf(guest) > 1e6
+    assert iperf(guest, "-R") > 1e6
+    assert guest.sh(f"ls -d /sys/class/net/{name}/queues/tx-* | wc -l") == str(queues)
+    stats = guest.sh(f"ethtool -S {name}")
+    assert "doorbell" in stats
+    rescan(guest)
+
+
+@pytest.mark.parametrize("offload", ["on", "off"])
+def test_payload_arrives_whole(guest, offload):
+    """Files sent both ways keep their checksum, with offloads on and off."""
+    name = pv_up(guest)
+    guest.sh(f"ethtool -K {name} tx {offload} tso {offload} gso {offload} gro {offload} sg {offload} || true")
+    guest.sh("dd if=/dev/urandom of=/tmp/data bs=64k count=200 status=none")
+    want = guest.sh("sha256sum </tmp/data")
+    guest.bed.dom0("rm -f /bed/got; (busybox nc -l -p 9000 >/bed/got </dev/null &) ; sleep 0.5")
+    guest.sh(f"busybox nc {DOM0} 9000 </tmp/data", stall=120)
+    guest.bed.dom0("i=0; until [ $(stat -c %s /bed/got) = 13107200 ]; do i=$((i+1)); [ $i -lt 100 ]; "
+                   "sleep 0.2; done", stall=60)
+    assert guest.bed.dom0("sha256sum </bed/got").out.strip() == want
+    guest.sh("(busybox nc -l -p 9001 >/tmp/back </dev/null &) ; sleep 0.5")
+    guest.bed.dom0("busybox nc 192.168.77.2 9001 </bed/got", stall=120)
+    guest.wait("[ $(stat -c %s /tmp/back) = 13107200 ]")
+    assert guest.sh("sha256sum </tmp/back") == want
+    guest.bed.dom0("rm -f /bed/got")
+    guest.sh("rm -f /tmp/data /tmp/back")
+    rescan(guest)
+
+
+def test_down_and_up_under_load(guest):
+    name = pv_up(guest)
+    guest.bed.dom0("pidof iperf3 >/dev/null || iperf3 -s -D")
+    guest.sh(f"(iperf3 -c {DOM0} -t 8 >/dev/null 2>&1 &)")
+    for _ in range(5):
+        guest.sh(f"ip link set {name} down; sleep 0.3; ip link set {name} up; sleep 0.7")
+    guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
+    rescan(guest)
+
+
+def test_unload_under_load(guest):
+    """rmmod with traffic running leaves no grant, port or page behind."""
+    guest.load("platform", "xenbus")
+    before = guest.numbers("grants")["used"], guest.numbers("ports")["used"]
+    guest.unload("xenbus", "platform")
+    pv_up(guest)
+    guest.bed.dom0("pidof iperf3 >/dev/null || iperf3 -s -D")
+    guest.sh(f"(iperf3 -c {DOM0} -t 6 >/dev/null 2>&1 &) ; sleep 2; rmmod pvhvm_netfront", stall=120)
+    guest.wait("[ \"$(cut -d' ' -f4 /sys/bus/pci/drivers/pvhvm-platform/0*/pvhvm/grants)\" = 0 ]")
+    after = guest.numbers("grants")["used"], guest.numbers("ports")["used"]
+    assert after == before
+    guest.sh("killall iperf3 2>/dev/null || true")
+    rescan(guest)
+
+
+@pytest.mark.fresh
+def test_backend_restart(guest):
+    """The backend unbound and bound again: the card reconnects by itself."""
+    pv_up(guest)
+    dev = guest.bed.dom0("ls /sys/bus/xen-backend/devices | grep ^vif-").out.split()[0]
+    guest.bed.dom0(f"echo {dev} >/sys/bus/xen-backend/drivers/vif/unbind; sleep 1; "
+                   f"echo {dev} >/sys/bus/xen-backend/drivers/vif/bind", stall=120)
+    domid = dev.split("-")[1]
+    guest.bed.dom0(f"i=0; until ip link set vif{domid}.0 master xenbr0 up 2>/dev/null; do i=$((i+1)); "
+                   f"[ $i -lt 100 ] || exit 1; sleep 0.2; done; xenstore-write "
+                   f"/local/domain/0/backend/vif/{domid}/0/hotplug-status connected")
+    guest.wait_connected("vif-0", 60)
+    guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null", 60)
+
+
+def test_each_probe_step_unwinds(guest):
+    guest.load("platform", "xenbus")
+    failed = 0
+    for step in range(1, 64):
+        guest.sh(f"insmod /payload/pvhvm_netfront.ko fail_step={step}", stall=120)
+        guest.sh("sleep 1")
+        hit = f"fail_step {step}" in guest.dmesg()
+        guest.sh("rmmod pvhvm_netfront", stall=120)
+        if not hit:
+            break
+        failed += 1
+    assert failed >= 4, "fail_step reached no step"
+    assert guest.numbers("grants")["used"] <= 1
+    guest.sh(f"ping -c 1 -W 10 {DOM0}")
+
+
+@pytest.mark.state(GuestConfig("small", nic_model="rtl8139"))
+def test_beside_rtl8139(guest):
+    pv_up(guest)
+    assert iperf(guest) > 1e6
+    rescan(guest)

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The packages in a real Debian guest: install, boot, switch for good, remove."""
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def debs():
+    subprocess.run(["make", "-s", "-C", str(TOP), "deb"], check=True, stdin=subprocess.DEVNULL)
+    return [str(p) for p in sorted((TOP / "build/deb").glob("*.deb")) if "dbgsym" not in p.name]
+
+
+@pytest.mark.state("debian")
+@pytest.mark.fresh
+def test_life_of_a_package(guest, debs):
+    """Installed by apt: built, loaded; after a reboot loaded by alias and switched; removed: as before."""
+    guest.bed.push_guest(debs)
+    names = " ".join(f"/payload/{pathlib.Path(p).name}" for p in debs)
+    guest.sh(f"DEBIAN_FRONTEND=noninteractive apt-get install -y -q {names}", stall=300, total=3000)
+    assert "installed" in guest.sh("dkms status pvhvm")
+    assert guest.loaded() == ["platform", "xenbus", "netfront", "blkfront"]
+    guest.wait_connected("vif-0")
+    assert guest.sh("modinfo -F version pvhvm_platform") == (TOP / "VERSION").read_text().strip()
+
+    out = guest.sh("pvhvm switch", stall=300)
+    assert "eth0" in out
+    assert guest.sh("readlink -f /sys/class/net/eth0/device").endswith("vif-0")
+
+    guest.sh("sync; (sleep 1; systemctl reboot) >/dev/null 2>&1 &")
+    guest.bed.dom0("sleep 20")
+    guest.bed.reconnect_guest(1800)
+    guest.start_test("after reboot")
+    guest.wait("systemctl is-active -q network-online.target multi-user.target || true")
+    guest.wait("readlink -f /sys/class/net/eth0/device | grep -q vif-0", 60)
+    assert re.search(r"^nics unplugged", guest.platform("unplug"), re.M)
+    guest.wait("ping -c 1 -W 2 192.168.77.1 >/dev/null", 60)
+
+    guest.sh("DEBIAN_FRONTEND=noninteractive apt-get purge -y -q pvhvm-dkms pvhvm-tools", stall=300, total=1800)
+    assert guest.sh("find /lib/modules -name 'pvhvm*'; ls /usr/src | grep pvhvm || true") == ""
+    guest.sh("sync; (sleep 1; systemctl reboot) >/dev/null 2>&1 &")
+    guest.bed.dom0("sleep 20")
+    guest.bed.reconnect_guest(1800)
+    guest.start_test("after removal")
+    assert guest.loaded() == []
+    assert "pci" in guest.sh("readlink -f /sys/class/net/eth0/device")
+    guest.wait("ping -c 1 -W 2 192.168.77.1 >/dev/null", 60)

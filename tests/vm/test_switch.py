@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""pvhvm switch and status in a live guest."""
+import json
+import re
+
+import pytest
+
+import guestmodules
+
+DOM0 = "192.168.77.1"
+
+
+@pytest.fixture
+def switchable(guest, tool):
+    """A guest with the modules loaded and the command in place."""
+    guest.bed.push_guest([tool] + guestmodules.libraries_of(tool), dest="/payload/tool")
+    guest.sh("printf '#!/bin/sh\\nLD_LIBRARY_PATH=/payload/tool exec /payload/tool/pvhvm \"$@\"\\n' "
+             ">/bin/pvhvm; chmod +x /bin/pvhvm")
+    guest.load()
+    guest.wait_connected("vif-0")
+    return guest
+
+
+def test_status(switchable):
+    status = json.loads(switchable.sh("pvhvm status --json"))
+    assert "4.17" in json.dumps(status)
+    text = switchable.sh("pvhvm status")
+    assert "eth0" in text
+
+
+def test_wrong_use(switchable):
+    for arguments in ("switch --nic nosuch0", "switch --disk /dev/nosuch", "switch --bogus", "nonsense",
+                      "bench --disk /dev/sda --overwrite --rounds 0"):
+        result = switchable.try_sh(f"pvhvm {arguments}")
+        assert result.code != 0, arguments
+        assert result.err.strip(), arguments
+    switchable.sh(f"ping -c 1 -W 10 {DOM0}")
+
+
+@pytest.mark.fresh
+def test_live_nic_switch(switchable):
+    """Name, address, routes, neighbours and an established TCP connection survive."""
+    guest = switchable
+    guest.sh("ip route add 10.99.0.0/16 via 192.168.77.1 dev eth0 metric 50; ip link set eth0 mtu 1400; "
+             "ip -6 addr add fd77::2/64 dev eth0 nodad; "
+             "ip neigh add 192.168.77.99 lladdr 02:00:00:00:00:99 dev eth0 nud permanent")
+    before = guest.sh("ip -o addr show dev eth0 scope global | sed 's/^[0-9]*: //'")
+    routes = guest.sh("ip route; ip -6 route show dev eth0 | grep fd77")
+    guest.bed.dom0("(busybox nc -l -p 9000 >/bed/stream </dev/null 2>&1 &); sleep 0.5")
+    guest.sh("(i=0; while [ $i -lt 150 ]; do i=$((i + 1)); echo line $i; sleep 0.2; done | "
+             f"busybox nc {DOM0} 9000 >/dev/null 2>&1 &)")
+    guest.sh("sleep 2")
+    out = guest.sh("pvhvm switch --nic eth0 --no-persist", stall=300)
+    print(out)
+    outage = re.search(r"outage\D*([\d.]+) *(ms|s)", out)
+    assert outage, out
+    assert float(outage[1]) / (1000 if outage[2] == "ms" else 1) < 1
+    assert guest.sh("readlink -f /sys/class/net/eth0/device").endswith("vif-0")
+    assert guest.sh("ip -o addr show dev eth0 scope global | sed 's/^[0-9]*: //'") == before
+    assert guest.sh("ip route; ip -6 route show dev eth0 | grep fd77") == routes
+    assert guest.read("/sys/class/net/eth0/mtu") == "1400"
+    assert "02:00:00:00:00:99" in guest.sh("ip neigh show dev eth0")
+    assert re.search(r"^nics unplugged", guest.platform("unplug"), re.M)
+    guest.bed.dom0("i=0; until grep -q 'line 150' /bed/stream; do i=$((i + 1)); [ $i -lt 90 ] || exit 1; "
+                   "sleep 1; done", stall=120)
+    lines = guest.bed.dom0("cat /bed/stream").out.splitlines()
+    assert lines == [f"line {n}" for n in range(1, 151)]
+    again = guest.try_sh("pvhvm switch --nic eth0")
+    assert again.code != 0
+
+
+@pytest.mark.fresh
+def test_rollback_of_each_step(switchable):
+    """Whichever step fails, the guest is reachable as before, on its emulated card."""
+    guest = switchable
+    steps = 0
+    for step in range(1, 40):
+        result = guest.try_sh(f"PVHVM_FAIL_STEP={step} pvhvm switch --nic eth0 --no-persist", stall=300)
+        if result.code == 0:
+            break
+        steps += 1
+        guest.wait("readlink -f /sys/class/net/eth0/device | grep -q pci", 60)
+        guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null", 60)
+    assert steps >= 4
+    assert guest.sh("readlink -f /sys/class/net/eth0/device").endswith("vif-0")
+
+
+@pytest.mark.fresh
+def test_disk_switch(switchable):
+    guest = switchable
+    guest.sh("mkfs.ext4 -q -F /dev/sda; mkdir -p /mnt/t; mount /dev/sda /mnt/t; echo here >/mnt/t/file", stall=300)
+    mounted = guest.try_sh("pvhvm switch --disk /dev/sda --no-persist")
+    assert mounted.code != 0
+    assert "mount" in mounted.err
+    guest.sh("umount /mnt/t")
+    guest.sh("pvhvm switch --disk /dev/sda --no-persist", stall=300)
+    assert not guest.try_sh("[ -e /dev/sda ]")
+    guest.sh("mount /dev/xvda /mnt/t")
+    assert guest.read("/mnt/t/file") == "here"
+    guest.sh("umount /mnt/t")
+
+
+def test_dry_run_changes_nothing(switchable):
+    before = switchable.sh("ip -o link; ls /sys/block")
+    assert "1" in switchable.sh("pvhvm switch --dry-run")
+    assert switchable.sh("ip -o link; ls /sys/block") == before
