@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * main.c: bind the Xen platform device, and climb the ladder.
+ *
+ * Each step relies on those above it and is undone in reverse order. There is
+ * one platform device in a guest, so state is static in each file.
+ */
+#include "platform.h"
+
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/wait.h>
+
+#include "evtchn.h"
+#include "hypercall.h"
+#include "upcall.h"
+#include "vcpu.h"
+
+#define XEN_VENDOR_ID		0x5853
+#define XEN_PLATFORM_ID		0x0001
+
+static int fail_step;
+module_param(fail_step, int, 0444);
+MODULE_PARM_DESC(fail_step,
+		 "For tests: fail the Nth step of the probe (default 0: none)");
+
+struct pci_dev *platform_pdev;
+
+/* ready and users; users hold the device, see pvhvm_platform_get(). */
+static DEFINE_MUTEX(ready_lock);
+static bool ready;
+static unsigned int users;
+static DECLARE_WAIT_QUEUE_HEAD(users_gone);
+static int probe_result;
+
+struct step {
+	const char *name;
+	int (*init)(void);
+	void (*exit)(void);
+};
+
+static int pci_init(void)
+{
+	return pci_enable_device(platform_pdev);
+}
+
+static void pci_exit(void)
+{
+	pci_disable_device(platform_pdev);
+}
+
+static void nothing(void)
+{
+}
+
+/* Down this list when coming, up when going. */
+static const struct step steps[] = {
+	{ "PCI device", pci_init, pci_exit },
+	{ "hypercalls", hypercall_init, hypercall_exit },
+	{ "shared info", shared_info_init, shared_info_exit },
+	{ "unplug", unplug_init, unplug_exit },
+	{ "event channels", evtchn_init, evtchn_exit },
+	{ "upcall", upcall_init, upcall_exit },
+	{ "vCPUs", vcpu_init, vcpu_exit },
+	{ "callback", upcall_announce, upcall_renounce },
+	{ "event test", evtchn_test, nothing },
+	{ "grant table", gnttab_init, gnttab_exit },
+	{ "clock", clock_init, clock_exit },
+	{ "sysfs", platform_sysfs_init, platform_sysfs_exit },
+};
+
+static int run_step(unsigned int i)
+{
+	int ret;
+
+	if (fail_step == i + 1) {
+		pr_info("fail_step %d (%s)\n", fail_step, steps[i].name);
+		return -ENOMEM;
+	}
+	ret = steps[i].init();
+	if (ret)
+		pr_err("giving up at step %u, %s (%d); the guest is as before\n",
+		       i + 1, steps[i].name, ret);
+	return ret;
+}
+
+static void undo_steps(unsigned int done)
+{
+	while (done)
+		steps[--done].exit();
+	platform_pdev = NULL;
+}
+
+static int platform_probe(struct pci_dev *pdev, const struct pci_device_id *id)
+{
+	unsigned int i;
+	int ret = 0;
+
+	if (platform_pdev)
+		return -EBUSY;
+	platform_pdev = pdev;
+	for (i = 0; i < ARRAY_SIZE(steps); i++) {
+		ret = run_step(i);
+		if (ret) {
+			undo_steps(i);
+			probe_result = ret;
+			return ret;
+		}
+	}
+	mutex_lock(&ready_lock);
+	ready = true;
+	mutex_unlock(&ready_lock);
+	pr_info("Xen %u.%u, events by %s and %s\n", pvhvm_xen_version() >> 16,
+		pvhvm_xen_version() & 0xffff, evtchn_abi(),
+		upcall_by_vector() ? "upcall vectors" : "INTx");
+	return 0;
+}
+
+/* Does not return before nobody needs the device: remove cannot be refused. */
+static void wait_for_users(void)
+{
+	mutex_lock(&ready_lock);
+	ready = false;
+	if (users)
+		pr_warn("the platform device is going away; waiting for pvhvm_xenbus to be unloaded\n");
+	mutex_unlock(&ready_lock);
+	wait_event(users_gone, !READ_ONCE(users));
+}
+
+static void platform_remove(struct pci_dev *pdev)
+{
+	wait_for_users();
+	undo_steps(ARRAY_SIZE(steps));
+}
+
+static const struct pci_device_id platform_ids[] = {
+	{ PCI_DEVICE(XEN_VENDOR_ID, XEN_PLATFORM_ID) },
+	{ }
+};
+MODULE_DEVICE_TABLE(pci, platform_ids);
+
+static struct pci_driver platform_driver = {
+	.name = "pvhvm-platform",
+	.id_table = platform_ids,
+	.probe = platform_probe,
+	.remove = platform_remove,
+	.driver = {
+		.probe_type = PROBE_FORCE_SYNCHRONOUS,
+		/* Interrupts and grants must not be pulled from below users. */
+		.suppress_bind_attrs = true,
+	},
+};
+
+bool pvhvm_platform_ready(void)
+{
+	return READ_ONCE(ready);
+}
+PVHVM_EXPORT(pvhvm_platform_ready);
+
+int pvhvm_platform_get(void)
+{
+	int ret = -ENODEV;
+
+	mutex_lock(&ready_lock);
+	if (ready) {
+		users++;
+		ret = 0;
+	}
+	mutex_unlock(&ready_lock);
+	return ret;
+}
+PVHVM_EXPORT(pvhvm_platform_get);
+
+void pvhvm_platform_put(void)
+{
+	mutex_lock(&ready_lock);
+	users--;
+	wake_up(&users_gone);
+	mutex_unlock(&ready_lock);
+}
+PVHVM_EXPORT(pvhvm_platform_put);
+
+/* Is the platform device in other hands? Quietly true to its word: no device */
+static int check_device(void)
+{
+	struct pci_dev *pdev = pci_get_device(XEN_VENDOR_ID, XEN_PLATFORM_ID,
+					      NULL);
+	int ret = 0;
+
+	if (!pdev) {
+		pr_warn("this guest has no Xen platform device (5853:0001); set xen_platform_pci=1 in its configuration\n");
+		return 0;
+	}
+	if (pdev->dev.driver) {
+		pr_err("the Xen platform device %s is bound to driver %s; unbind it first\n",
+		       pci_name(pdev), dev_driver_string(&pdev->dev));
+		ret = -EBUSY;
+	}
+	pci_dev_put(pdev);
+	return ret;
+}
+
+static int __init platform_module_init(void)
+{
+	int ret;
+
+	if (inkernel_xen_active()) {
+		pr_err("the kernel's own Xen drivers are active; to use these, boot with \"nopv\" on the kernel command line\n");
+		return -EBUSY;
+	}
+	if (!hypercall_detect())
+		return -ENODEV;
+	ret = check_device();
+	if (ret)
+		return ret;
+	ret = pci_register_driver(&platform_driver);
+	if (ret)
+		return ret;
+	/* A probe that failed leaves nothing; then neither do we stay. */
+	if (probe_result)
+		pci_unregister_driver(&platform_driver);
+	return probe_result;
+}
+
+static void __exit platform_module_exit(void)
+{
+	pci_unregister_driver(&platform_driver);
+	if (physmap_lost())
+		pr_err("%u pages lost\n", physmap_lost());
+}
+
+module_init(platform_module_init);
+module_exit(platform_module_exit);
+
+MODULE_DESCRIPTION("Xen platform device for HVM guests without active Xen support");
+MODULE_LICENSE("GPL");
+MODULE_VERSION(PVHVM_VERSION);

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * platform.h: what the files of pvhvm_platform share.
+ *
+ * Included first everywhere, because it names the module in the log.
+ */
+#ifndef PVHVM_PLATFORM_H
+#define PVHVM_PLATFORM_H
+
+#undef pr_fmt
+#define pr_fmt(fmt) "pvhvm_platform: " fmt
+
+#include <linux/pci.h>
+#include <linux/printk.h>
+#include <linux/types.h>
+
+#include <pvhvm/abi.h>
+#include <pvhvm/evtchn.h>
+#include <pvhvm/export.h>
+#include <pvhvm/grant.h>
+#include <pvhvm/hvm.h>
+#include <pvhvm/suspend.h>
+#include <pvhvm/unplug.h>
+
+/* The one platform device; valid between the first and the last step. */
+extern struct pci_dev *platform_pdev;
+
+/* inkernel.c: is the kernel's own Xen support active? */
+bool inkernel_xen_active(void);
+
+/* physmap.c: pages of ours that Xen's take the place of, and back again */
+int physmap_place(unsigned int space, unsigned long idx, struct page *page);
+int physmap_restore(struct page *page);
+void physmap_free(struct page *page);
+unsigned int physmap_lost(void);
+
+/* shared_info.c */
+extern struct shared_info *platform_shared_info;
+int shared_info_init(void);
+void shared_info_exit(void);
+u32 shared_info_note_get(void);
+void shared_info_note_set(u32 value);
+
+/* gnttab.c */
+struct gnttab_usage {
+	unsigned int used, parked, free, max;
+};
+
+int gnttab_init(void);
+void gnttab_exit(void);
+void gnttab_usage(struct gnttab_usage *usage);
+
+/* clock.c */
+int clock_init(void);
+void clock_exit(void);
+
+/* unplug.c */
+int unplug_init(void);
+void unplug_exit(void);
+ssize_t unplug_show(char *buf);
+int unplug_store(const char *class_name, size_t len);
+
+/* sysfs.c */
+int platform_sysfs_init(void);
+void platform_sysfs_exit(void);
+
+
+#endif /* PVHVM_PLATFORM_H */

@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * vcpu.c: Xen's view of each CPU, and the order in which a CPU comes and goes.
+ *
+ * Coming: number, info block, event ABI, upcall vector, and only then does it
+ * take events. Going is the mirror image, but a vCPU may still be notified
+ * between the last look at its queues and its halt; they are looked at once
+ * more, from another CPU, when it is dead.
+ */
+#include "platform.h"
+
+#include <asm/cpuid/api.h>
+#include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+#include <xen-public/arch-x86/cpuid.h>
+
+#include "evtchn.h"
+#include "hypercall.h"
+#include "upcall.h"
+#include "vcpu.h"
+
+/* How many vCPUs have their block in the shared info page. */
+#ifndef VCPU_IN_SHARED_INFO
+#define VCPU_IN_SHARED_INFO	XEN_LEGACY_MAX_VCPUS
+#endif
+
+static DEFINE_PER_CPU(struct platform_vcpu, vcpus);
+
+/*
+ * vCPU 0 when no CPU of ours may claim it: with INTx all events go to it and
+ * are handled by whichever CPU gets the interrupt; in a crash kernel Linux's
+ * only CPU may be any vCPU.
+ */
+static struct platform_vcpu zero = { .cpu = VCPU_NO_CPU };
+
+static enum cpuhp_state dead_state, online_state;
+static bool loading;
+
+struct platform_vcpu *vcpu_of(unsigned int cpu)
+{
+	return per_cpu_ptr(&vcpus, cpu);
+}
+
+/**
+ * vcpu_zero() - the target of all events when there are no upcall vectors
+ */
+struct platform_vcpu *vcpu_zero(void)
+{
+	return &zero;
+}
+
+/**
+ * vcpu_read_id() - Xen's number of the running CPU
+ *
+ * Before it had the CPUID leaf, Xen numbered the local APICs in steps of two.
+ * Context: preemption disabled, or bound to one CPU.
+ */
+u32 vcpu_read_id(void)
+{
+	u32 leaf = hypercall_leaf(4);
+	u32 eax, ebx, ecx, edx;
+
+	if (leaf) {
+		cpuid_count(leaf, 0, &eax, &ebx, &ecx, &edx);
+		if (eax & XEN_HVM_CPUID_VCPU_ID_PRESENT)
+			return ebx;
+	}
+	return (cpuid_ebx(1) >> 24) / 2;
+}
+
+/*
+ * Info blocks beyond the shared page's go where we say, and that can be said
+ * but once in a vCPU's life: not even unloading takes it back, Xen writes
+ * there until the guest is reset. So those blocks live in pages that are never
+ * freed, and a note in the first vCPU's... see extra_find().
+ */
+static int place_info(struct platform_vcpu *v)
+{
+	if (v->info)
+		return 0;
+	if (v->id < VCPU_IN_SHARED_INFO) {
+		v->info = &platform_shared_info->vcpu_info[v->id];
+		return 0;
+	}
+	return -EOPNOTSUPP;
+}
+
+static int vcpu_online(unsigned int cpu)
+{
+	struct platform_vcpu *v = vcpu_of(cpu);
+	const char *what;
+	int ret;
+
+	v->cpu = cpu;
+	v->id = vcpu_read_id();
+	what = "info block";
+	ret = place_info(v);
+	if (ret)
+		goto err;
+	if (!upcall_by_vector())
+		return 0;
+	what = "event queues";
+	ret = evtchn_vcpu_prepare(v);
+	if (ret)
+		goto err;
+	what = "upcall vector";
+	ret = upcall_vcpu_up(v);
+	if (ret)
+		goto err;
+	evtchn_vcpu_up(v);
+	return 0;
+
+err:
+	pr_warn("CPU %u (vCPU %u) takes no events: %s: %d\n", cpu, v->id,
+		what, ret);
+	/* Once loaded, a CPU may come up without; it is of use all the same. */
+	return loading ? ret : 0;
+}
+
+static int vcpu_offline(unsigned int cpu)
+{
+	struct platform_vcpu *v = vcpu_of(cpu);
+
+	if (v->live) {
+		evtchn_vcpu_down(v);
+		upcall_vcpu_down(v);
+	}
+	return 0;
+}
+
+static int vcpu_dead(unsigned int cpu)
+{
+	struct platform_vcpu *v = vcpu_of(cpu);
+
+	if (v->info && upcall_by_vector())
+		evtchn_vcpu_drain(v);
+	return 0;
+}
+
+static void forget_all(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu) {
+		evtchn_vcpu_release(vcpu_of(cpu));
+		memset(vcpu_of(cpu), 0, sizeof(struct platform_vcpu));
+	}
+	evtchn_vcpu_release(&zero);
+	zero = (struct platform_vcpu){ .cpu = VCPU_NO_CPU };
+}
+
+/**
+ * vcpu_init() - get all CPUs going, now and whenever one comes
+ *
+ * Context: process; may sleep. Return: 0 or negative errno; all is undone.
+ */
+int vcpu_init(void)
+{
+	int ret;
+
+	zero.info = &platform_shared_info->vcpu_info[0];
+	if (!upcall_by_vector()) {
+		ret = evtchn_vcpu_prepare(&zero);
+		if (ret)
+			goto err_forget;
+		evtchn_vcpu_up(&zero);
+	}
+
+	ret = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN,
+					"pvhvm/platform:dead", NULL, vcpu_dead);
+	if (ret < 0)
+		goto err_forget;
+	dead_state = ret;
+
+	loading = true;
+	ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "pvhvm/platform:online",
+				vcpu_online, vcpu_offline);
+	loading = false;
+	if (ret < 0)
+		goto err_dead_state;
+	online_state = ret;
+	return 0;
+
+err_dead_state:
+	cpuhp_remove_state_nocalls(dead_state);
+	dead_state = 0;
+err_forget:
+	forget_all();
+	return ret;
+}
+
+/**
+ * vcpu_exit() - take all CPUs out of service
+ *
+ * Every port is closed by now.
+ */
+void vcpu_exit(void)
+{
+	if (!online_state)
+		return;
+	cpuhp_remove_state(online_state);
+	cpuhp_remove_state_nocalls(dead_state);
+	online_state = 0;
+	dead_state = 0;
+	forget_all();
+}
