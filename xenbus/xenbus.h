@@ -26,6 +26,7 @@
 #include <linux/device.h>
 #include <linux/list.h>
 #include <linux/uio.h>
+#include <linux/workqueue.h>
 
 #include <pvhvm/abi.h>
 #include <pvhvm/bus.h>
@@ -257,12 +258,10 @@ bool device_settled(struct pvhvm_device *pdev);
 enum xenbus_state handshake_read(const char *dir);
 int handshake_reset(struct pvhvm_device *pdev);
 void handshake_close(struct pvhvm_device *pdev);
-bool handshake_wait(struct pvhvm_device *pdev, unsigned int states);
+void handshake_let_go(struct pvhvm_device *pdev);
 
 /* ---- client.c ---- */
 
-int client_init(void);
-void client_exit(void);
 void client_quarantine_work(struct work_struct *work);
 
 /* ---- shutdown.c, chardev.c, suspend.c ---- */

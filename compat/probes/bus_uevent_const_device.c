@@ -1,0 +1,14 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Does a bus's uevent take a const device? Since 6.3 (2a81ada32f0e,
+ * "driver core: make struct bus_type.uevent() take a const *").
+ */
+#include <linux/device.h>
+
+static int uevent(const struct device *dev, struct kobj_uevent_env *env)
+{
+	return 0;
+}
+
+extern struct bus_type probe;
+struct bus_type probe = { .uevent = uevent };

@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * bus.c: the bus "pvhvm", its drivers, and the directory "device" of xenstore
+ * that says which devices there are.
+ *
+ * Devices come and go in one ordered workqueue, never in the watch thread:
+ * a driver's probe and remove may wait for what that thread delivers.
+ */
+#include "xenbus.h"
+
+#include <linux/sched/mm.h>
+#include <linux/slab.h>
+#include <linux/wait.h>
+#include <linux/workqueue.h>
+
+#include <pvhvm/export.h>
+
+static void bus_scan(struct work_struct *work);
+
+static struct {
+	struct workqueue_struct *wq;
+	struct work_struct scan;
+	struct pvhvm_xs_watch watch;
+	/* woken whenever a device may have settled */
+	wait_queue_head_t settle;
+} bus = {
+	.scan = __WORK_INITIALIZER(bus.scan, bus_scan),
+	.settle = __WAIT_QUEUE_HEAD_INITIALIZER(bus.settle),
+};
+
+/* ---- the driver model ---- */
+
+static int bus_match(struct device *dev, const struct device_driver *driver)
+{
+	const struct pvhvm_driver *drv = container_of(driver,
+						      struct pvhvm_driver,
+						      driver);
+
+	return !strcmp(to_pvhvm_device(dev)->type, drv->type);
+}
+
+static int bus_uevent(const struct device *dev, struct kobj_uevent_env *env)
+{
+	const struct pvhvm_device *pdev = container_of(dev, struct pvhvm_device,
+						       dev);
+
+	return add_uevent_var(env, "MODALIAS=pvhvm:%s", pdev->type) ?:
+	       add_uevent_var(env, "PVHVM_TYPE=%s", pdev->type) ?:
+	       add_uevent_var(env, "PVHVM_NODE=%s", pdev->nodename);
+}
+
+static int bus_probe(struct device *dev)
+{
+	return device_probe_pv(to_pvhvm_device(dev),
+			       to_pvhvm_driver(dev->driver));
+}
+
+static void bus_remove(struct device *dev)
+{
+	device_remove_pv(to_pvhvm_device(dev), to_pvhvm_driver(dev->driver));
+}
+
+static void bus_shutdown(struct device *dev)
+{
+	if (dev->driver)
+		device_shutdown_pv(to_pvhvm_device(dev));
+}
+
+DEFINE_BUS_THUNKS(bus_match, bus_uevent, bus_remove);
+
+struct bus_type pvhvm_bus = {
+	.name = "pvhvm",
+	.match = BUS_MATCH(bus_match),
+	.uevent = BUS_UEVENT(bus_uevent),
+	.probe = bus_probe,
+	.remove = BUS_REMOVE(bus_remove),
+	.shutdown = bus_shutdown,
+};
+
+/* ---- looking at the directory ---- */
+
+static struct pvhvm_device *bus_find(const char *type, unsigned int id)
+{
+	char name[PVHVM_ID_SIZE + 12];
+	struct device *dev;
+
+	snprintf(name, sizeof(name), "%s-%u", type, id);
+	dev = bus_find_device_by_name(&pvhvm_bus, NULL, name);
+	return dev ? to_pvhvm_device(dev) : NULL;
+}
+
+/* Does the toolstack (still) list it? When in doubt, yes. */
+static bool bus_is_listed(struct pvhvm_device *pdev)
+{
+	char *backend = pvhvm_xs_read(PVHVM_XS_NONE, pdev->nodename, "backend",
+				      NULL);
+
+	if (IS_ERR(backend))
+		return PTR_ERR(backend) != -ENOENT;
+	kfree(backend);
+	return true;
+}
+
+static int bus_is_obsolete(struct device *dev, void *unused)
+{
+	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+
+	return !bus_is_listed(pdev) || device_replaced(pdev);
+}
+
+/* bus_find_device() takes other types of match functions over the years. */
+static int bus_pick_obsolete(struct device *dev, void *found)
+{
+	struct device **picked = found;
+
+	if (!bus_is_obsolete(dev, NULL))
+		return 0;
+	*picked = get_device(dev);
+	return 1;
+}
+
+static void bus_drop_obsolete(void)
+{
+	struct device *dev;
+
+	for (;;) {
+		dev = NULL;
+		bus_for_each_dev(&pvhvm_bus, NULL, &dev, bus_pick_obsolete);
+		if (!dev)
+			return;
+		device_destroy_pv(to_pvhvm_device(dev));
+		put_device(dev);
+	}
+}
+
+static void bus_add_new(const char *type, const char *name)
+{
+	struct pvhvm_device *pdev;
+	unsigned int id;
+	int err;
+
+	if (xs_parse_id(name, strlen(name), &id))
+		return;
+	pdev = bus_find(type, id);
+	if (pdev) {
+		put_device(&pdev->dev);
+		return;
+	}
+	err = device_create_pv(type, id);
+	if (err && err != -ENOENT)
+		pr_warn("device/%s/%s is not usable (%d)\n", type, name, err);
+}
+
+static void bus_scan_type(const char *type)
+{
+	unsigned int i, n;
+	char **id;
+
+	if (strlen(type) >= PVHVM_ID_SIZE)
+		return;
+	id = pvhvm_xs_directory(PVHVM_XS_NONE, "device", type, &n);
+	if (IS_ERR(id))
+		return;
+	for (i = 0; i < n; i++)
+		bus_add_new(type, id[i]);
+	kfree(id);
+}
+
+static void bus_scan_all(void)
+{
+	unsigned int i, n;
+	char **type;
+
+	bus_drop_obsolete();
+	type = pvhvm_xs_directory(PVHVM_XS_NONE, "device", "", &n);
+	if (IS_ERR(type)) {
+		if (PTR_ERR(type) != -ENOENT)
+			pr_warn("cannot list the devices (%ld)\n",
+				PTR_ERR(type));
+		return;
+	}
+	for (i = 0; i < n; i++)
+		bus_scan_type(type[i]);
+	kfree(type);
+	bus_kick();
+}
+
+static void bus_scan(struct work_struct *work)
+{
+	bus_scan_all();
+}
+
+void bus_rescan(void)
+{
+	queue_work(bus.wq, &bus.scan);
+}
+
+bool bus_queue(struct work_struct *work)
+{
+	return queue_work(bus.wq, work);
+}
+
+/* Keys inside a device that is known are its driver's business, not ours. */
+static void bus_changed(struct pvhvm_xs_watch *watch, const char *path)
+{
+	struct pvhvm_device *pdev;
+	struct xs_dev_path p;
+
+	if (xs_parse_dev_path(path, &p))
+		return;
+	if (p.deeper) {
+		pdev = bus_find(p.type, p.id);
+		if (pdev) {
+			put_device(&pdev->dev);
+			return;
+		}
+	}
+	bus_rescan();
+}
+
+/* ---- drivers ---- */
+
+void bus_kick(void)
+{
+	wake_up_all(&bus.settle);
+}
+
+static int bus_is_unsettled(struct device *dev, void *type)
+{
+	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+
+	return !strcmp(pdev->type, type) && !device_settled(pdev);
+}
+
+static bool bus_has_settled(const char *type)
+{
+	return comms_broken() || !bus_for_each_dev(&pvhvm_bus, NULL,
+						   (void *)type,
+						   bus_is_unsettled);
+}
+
+int __pvhvm_driver_register(struct pvhvm_driver *drv, struct module *owner)
+{
+	unsigned long timeout = xenbus_backend_timeout();
+	int err;
+
+	drv->driver.bus = &pvhvm_bus;
+	drv->driver.owner = owner;
+	if (!drv->driver.name)
+		drv->driver.name = drv->type;
+	err = driver_register(&drv->driver);
+	if (err)
+		return err;
+	if (timeout && !wait_event_timeout(bus.settle,
+					   bus_has_settled(drv->type), timeout))
+		pr_warn("not every %s has connected within %u s, going on without\n",
+			drv->type, jiffies_to_msecs(timeout) / 1000);
+	return 0;
+}
+PVHVM_EXPORT(__pvhvm_driver_register);
+
+void pvhvm_driver_unregister(struct pvhvm_driver *drv)
+{
+	driver_unregister(&drv->driver);
+}
+PVHVM_EXPORT(pvhvm_driver_unregister);
+
+/* ---- suspend and resume ---- */
+
+static int bus_suspend_one(struct device *dev, void *unused)
+{
+	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+	struct pvhvm_driver *drv;
+	int err = 0;
+
+	mutex_lock(&pdev->lock);
+	if (pdev->live) {
+		drv = to_pvhvm_driver(dev->driver);
+		if (drv->suspend)
+			err = drv->suspend(pdev);
+	}
+	mutex_unlock(&pdev->lock);
+	if (err)
+		dev_warn(dev, "does not suspend cleanly (%d)\n", err);
+	return 0;
+}
+
+static int bus_cancel_one(struct device *dev, void *unused)
+{
+	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+	struct pvhvm_driver *drv;
+
+	mutex_lock(&pdev->lock);
+	if (pdev->live) {
+		drv = to_pvhvm_driver(dev->driver);
+		if (drv->cancel)
+			drv->cancel(pdev);
+	}
+	mutex_unlock(&pdev->lock);
+	return 0;
+}
+
+static int bus_resume_one(struct device *dev, void *unused)
+{
+	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+
+	/* not device_lock(): a probe under way may wait for our watch thread */
+	if (READ_ONCE(pdev->live))
+		device_resume_pv(pdev, to_pvhvm_driver(dev->driver));
+	return 0;
+}
+
+void bus_suspend(void)
+{
+	flush_workqueue(bus.wq);
+	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_suspend_one);
+}
+
+void bus_cancel(void)
+{
+	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_cancel_one);
+}
+
+void bus_resume(void)
+{
+	unsigned int noio = memalloc_noio_save();
+
+	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_resume_one);
+	memalloc_noio_restore(noio);
+	bus_rescan();
+}
+
+/* ---- coming and going ---- */
+
+int bus_init(void)
+{
+	int err;
+
+	bus.wq = alloc_ordered_workqueue("pvhvm-bus", WQ_MEM_RECLAIM);
+	if (!bus.wq)
+		return -ENOMEM;
+	err = bus_register(&pvhvm_bus);
+	if (err) {
+		pr_err("cannot register the bus \"pvhvm\" (%d)\n", err);
+		goto err_destroy_wq;
+	}
+	/* What is there now is known before a driver can ask for it. */
+	bus_scan_all();
+	bus.watch.path = "device";
+	bus.watch.fn = bus_changed;
+	err = pvhvm_xs_watch(&bus.watch);
+	if (err) {
+		pr_err("cannot watch for devices (%d)\n", err);
+		goto err_drop_devices;
+	}
+	return 0;
+
+err_drop_devices:
+	bus_exit();
+	return err;
+err_destroy_wq:
+	destroy_workqueue(bus.wq);
+	return err;
+}
+
+static int bus_pick_any(struct device *dev, void *found)
+{
+	struct device **picked = found;
+
+	*picked = get_device(dev);
+	return 1;
+}
+
+/* No driver is left: they need our symbols. Takes a half-built bus too. */
+void bus_exit(void)
+{
+	struct device *dev;
+
+	pvhvm_xs_unwatch(&bus.watch);
+	cancel_work_sync(&bus.scan);
+	for (;;) {
+		dev = NULL;
+		bus_for_each_dev(&pvhvm_bus, NULL, &dev, bus_pick_any);
+		if (!dev)
+			break;
+		device_unregister(dev);
+		put_device(dev);
+	}
+	/* works of quarantined devices hold references of theirs */
+	destroy_workqueue(bus.wq);
+	bus_unregister(&pvhvm_bus);
+}

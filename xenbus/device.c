@@ -1,0 +1,349 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * device.c: the life of one device, from the directory that appears in
+ * xenstore to the one that is gone.
+ *
+ * Locks: @pdev->lock is held around every callback of the driver. Setting and
+ * clearing the watch happens outside of it, as its callback takes it.
+ */
+#include "xenbus.h"
+
+#include <linux/slab.h>
+
+/* Domains above are special numbers (DOMID_SELF and others, xen/xen.h). */
+#define DEVICE_DOMID_MAX	(DOMID_FIRST_RESERVED - 1)
+
+/* ---- /sys/bus/pvhvm/devices/X/ ---- */
+
+static ssize_t modalias_show(struct device *dev, struct device_attribute *attr,
+			     char *buf)
+{
+	return sysfs_emit(buf, "pvhvm:%s\n", to_pvhvm_device(dev)->type);
+}
+static DEVICE_ATTR_RO(modalias);
+
+static ssize_t devtype_show(struct device *dev, struct device_attribute *attr,
+			    char *buf)
+{
+	return sysfs_emit(buf, "%s\n", to_pvhvm_device(dev)->type);
+}
+static DEVICE_ATTR_RO(devtype);
+
+static ssize_t nodename_show(struct device *dev, struct device_attribute *attr,
+			     char *buf)
+{
+	return sysfs_emit(buf, "%s\n", to_pvhvm_device(dev)->nodename);
+}
+static DEVICE_ATTR_RO(nodename);
+
+static ssize_t otherend_show(struct device *dev, struct device_attribute *attr,
+			     char *buf)
+{
+	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+	ssize_t n;
+
+	/* replaced while unbound, see device_find_otherend() */
+	mutex_lock(&pdev->lock);
+	n = sysfs_emit(buf, "%s\n", pdev->otherend);
+	mutex_unlock(&pdev->lock);
+	return n;
+}
+static DEVICE_ATTR_RO(otherend);
+
+static ssize_t state_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+
+	return sysfs_emit(buf, "%s\n", xs_state_name(READ_ONCE(pdev->state)));
+}
+static DEVICE_ATTR_RO(state);
+
+static ssize_t otherend_state_show(struct device *dev,
+				   struct device_attribute *attr, char *buf)
+{
+	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+	enum xenbus_state state;
+
+	mutex_lock(&pdev->lock);
+	/* nobody watches it for an unbound device */
+	state = pdev->live ? pdev->otherend_state :
+			     handshake_read(pdev->otherend);
+	mutex_unlock(&pdev->lock);
+	return sysfs_emit(buf, "%s\n", xs_state_name(state));
+}
+static DEVICE_ATTR_RO(otherend_state);
+
+static ssize_t quarantined_show(struct device *dev,
+				struct device_attribute *attr, char *buf)
+{
+	const char *why = READ_ONCE(to_pvhvm_device(dev)->why);
+
+	return sysfs_emit(buf, "%s\n", why ?: "no");
+}
+static DEVICE_ATTR_RO(quarantined);
+
+static struct attribute *device_attrs[] = {
+	&dev_attr_modalias.attr,
+	&dev_attr_devtype.attr,
+	&dev_attr_nodename.attr,
+	&dev_attr_otherend.attr,
+	&dev_attr_state.attr,
+	&dev_attr_otherend_state.attr,
+	&dev_attr_quarantined.attr,
+	NULL
+};
+ATTRIBUTE_GROUPS(device);
+
+/* ---- appearing and disappearing ---- */
+
+/* Where the backend is; only while no driver is bound. */
+static int device_find_otherend(struct pvhvm_device *pdev)
+{
+	char *path = pvhvm_xs_read(PVHVM_XS_NONE, pdev->nodename, "backend",
+				   NULL);
+	u64 domid;
+	int err;
+
+	if (IS_ERR(path))
+		return PTR_ERR(path);
+	err = pvhvm_xs_read_u64(PVHVM_XS_NONE, pdev->nodename, "backend-id",
+				&domid);
+	if (!err && (!*path || domid > DEVICE_DOMID_MAX))
+		err = -EINVAL;
+	if (err) {
+		kfree(path);
+		return err;
+	}
+	kfree(pdev->otherend);
+	pdev->otherend = path;
+	pdev->otherend_id = domid;
+	return 0;
+}
+
+static void device_release_pv(struct device *dev)
+{
+	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+
+	kfree(pdev->otherend);
+	kfree(pdev->nodename);
+	kfree(pdev);
+	xenbus_uncount(devices);
+}
+
+int device_create_pv(const char *type, unsigned int id)
+{
+	struct pvhvm_device *pdev = kzalloc(sizeof(*pdev), GFP_KERNEL);
+	int err;
+
+	if (!pdev)
+		return -ENOMEM;
+	xenbus_count(devices);
+	strscpy(pdev->type_buf, type, sizeof(pdev->type_buf));
+	pdev->type = pdev->type_buf;
+	pdev->id = id;
+	mutex_init(&pdev->lock);
+	init_completion(&pdev->down);
+	INIT_LIST_HEAD(&pdev->list);
+	INIT_LIST_HEAD(&pdev->watch.list);
+	INIT_WORK(&pdev->quarantine_work, client_quarantine_work);
+	device_initialize(&pdev->dev);
+	pdev->dev.bus = &pvhvm_bus;
+	pdev->dev.parent = stats_root();
+	pdev->dev.release = device_release_pv;
+	pdev->dev.groups = device_groups;
+
+	err = -ENOMEM;
+	pdev->nodename = kasprintf(GFP_KERNEL, "device/%s/%u", type, id);
+	if (!pdev->nodename)
+		goto err_put;
+	err = device_find_otherend(pdev);
+	if (err)
+		goto err_put;
+	pdev->state = handshake_read(pdev->nodename);
+	err = dev_set_name(&pdev->dev, "%s-%u", type, id);
+	if (err)
+		goto err_put;
+	err = device_add(&pdev->dev);
+	if (err)
+		goto err_put;
+	return 0;
+
+err_put:
+	put_device(&pdev->dev);
+	return err;
+}
+
+void device_destroy_pv(struct pvhvm_device *pdev)
+{
+	WRITE_ONCE(pdev->gone, true);
+	device_unregister(&pdev->dev);
+}
+
+/*
+ * Nobody but us writes our state, and we do it under the lock: if xenstore
+ * has us Initialising and we did not say so, it is another device's life.
+ */
+bool device_replaced(struct pvhvm_device *pdev)
+{
+	bool replaced;
+
+	mutex_lock(&pdev->lock);
+	replaced = pdev->state != XenbusStateInitialising &&
+		   handshake_read(pdev->nodename) == XenbusStateInitialising;
+	mutex_unlock(&pdev->lock);
+	return replaced;
+}
+
+bool device_settled(struct pvhvm_device *pdev)
+{
+	/* not (yet) bound, or its probe has failed */
+	if (!READ_ONCE(pdev->live))
+		return true;
+	return pdev->state >= XenbusStateConnected || pdev->idle ||
+	       pdev->quarantined || pdev->gone;
+}
+
+/* ---- the backend's state, in the watch thread ---- */
+
+static void device_otherend_changed(struct pvhvm_xs_watch *watch,
+				    const char *path)
+{
+	struct pvhvm_device *pdev = container_of(watch, struct pvhvm_device,
+						 watch);
+	struct pvhvm_driver *drv;
+	enum xenbus_state state;
+
+	mutex_lock(&pdev->lock);
+	if (pdev->live) {
+		state = handshake_read(pdev->otherend);
+		/* a backend that has vanished will not say Closed any more */
+		if (state == XenbusStateUnknown &&
+		    pdev->otherend_state != XenbusStateUnknown)
+			state = XenbusStateClosed;
+		pdev->otherend_state = state;
+		drv = to_pvhvm_driver(pdev->dev.driver);
+		if (drv->otherend_changed)
+			drv->otherend_changed(pdev, state);
+	}
+	mutex_unlock(&pdev->lock);
+	bus_kick();
+}
+
+static int device_watch(struct pvhvm_device *pdev)
+{
+	char *path = kasprintf(GFP_KERNEL, "%s/state", pdev->otherend);
+	int err;
+
+	if (!path)
+		return -ENOMEM;
+	pdev->watch.path = path;
+	pdev->watch.fn = device_otherend_changed;
+	err = pvhvm_xs_watch(&pdev->watch);
+	if (err) {
+		kfree(path);
+		pdev->watch.path = NULL;
+	}
+	return err;
+}
+
+static void device_unwatch(struct pvhvm_device *pdev)
+{
+	pvhvm_xs_unwatch(&pdev->watch);
+	kfree(pdev->watch.path);
+	pdev->watch.path = NULL;
+}
+
+/* ---- the driver model's callbacks ---- */
+
+static int device_start(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
+{
+	int err;
+
+	mutex_lock(&pdev->lock);
+	pdev->quarantined = false;
+	pdev->why = NULL;
+	pdev->idle = false;
+	reinit_completion(&pdev->down);
+	err = device_find_otherend(pdev);
+	if (!err)
+		err = handshake_reset(pdev);
+	if (!err) {
+		pdev->otherend_state = handshake_read(pdev->otherend);
+		err = drv->probe(pdev);
+	}
+	if (!err)
+		WRITE_ONCE(pdev->live, true);
+	mutex_unlock(&pdev->lock);
+	/* vanished meanwhile: nothing worth a message */
+	return err == -ENOENT ? -ENODEV : err;
+}
+
+static void device_stop(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
+{
+	mutex_lock(&pdev->lock);
+	WRITE_ONCE(pdev->live, false);
+	drv->remove(pdev);
+	pvhvm_switch_state(pdev, XenbusStateClosed);
+	mutex_unlock(&pdev->lock);
+}
+
+int device_probe_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
+{
+	int err = device_start(pdev, drv);
+
+	if (err)
+		return err;
+	err = device_watch(pdev);
+	if (err)
+		device_stop(pdev, drv);
+	bus_kick();
+	return err;
+}
+
+void device_remove_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
+{
+	handshake_close(pdev);
+	device_stop(pdev, drv);
+	device_unwatch(pdev);
+	/* pages that the driver had to park are given back by this */
+	handshake_let_go(pdev);
+	bus_kick();
+}
+
+/*
+ * Reboot, power-off, kexec. In the last case the memory that the backend may
+ * write to gets another owner, so it must have let go before.
+ */
+void device_shutdown_pv(struct pvhvm_device *pdev)
+{
+	if (!READ_ONCE(pdev->live) || pdev->state != XenbusStateConnected)
+		return;
+	handshake_close(pdev);
+	mutex_lock(&pdev->lock);
+	pvhvm_switch_state(pdev, XenbusStateClosed);
+	mutex_unlock(&pdev->lock);
+	handshake_let_go(pdev);
+}
+
+void device_resume_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
+{
+	int err;
+
+	device_unwatch(pdev);
+	mutex_lock(&pdev->lock);
+	pdev->state = handshake_read(pdev->nodename);
+	err = device_find_otherend(pdev);
+	if (!err)
+		err = handshake_reset(pdev);
+	if (!err) {
+		pdev->otherend_state = handshake_read(pdev->otherend);
+		if (drv->resume)
+			err = drv->resume(pdev);
+	}
+	mutex_unlock(&pdev->lock);
+	if (!err)
+		err = device_watch(pdev);
+	if (err)
+		dev_err(&pdev->dev, "not resumed (%d)\n", err);
+}
