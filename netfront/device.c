@@ -1,0 +1,275 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * device.c: one vif's life.
+ *
+ *	backend says	we are		we do
+ *	InitWait	Initialising	negotiate, publish, -> Connected
+ *	InitWait	Connected	backend anew: -> Closing, start over
+ *	InitWait	Closed		backend anew: -> Initialising
+ *	Connected	Connected	carrier on, twin up
+ *	Closing		any		tear down, -> Closed
+ *	Closed		any		the same; then, if the toolstack still
+ *					wants the device, -> Initialising
+ *
+ * All of it in the bus's callbacks, one at a time.
+ */
+#include "netfront.h"
+
+#include <linux/etherdevice.h>
+#include <linux/slab.h>
+
+#include <pvhvm/unplug.h>
+
+/* Connections in a row that may fail before the device is given up. */
+#define FAILURES_MAX	5
+
+static void twin_up(struct netf_dev *nd)
+{
+	if (!atomic_xchg(&nd->twin, 1))
+		pvhvm_unplug_twin_up(PVHVM_CLASS_NIC);
+}
+
+static void twin_down(struct netf_dev *nd)
+{
+	if (atomic_xchg(&nd->twin, 0))
+		pvhvm_unplug_twin_down(PVHVM_CLASS_NIC);
+}
+
+void netf_breach(struct netf_queue *q, enum netf_breach breach)
+{
+	struct netf_dev *nd = q->nd;
+
+	if (xchg(&nd->broken, true))
+		return;
+	pvhvm_quarantine(nd->pdev, netf_breach_text(breach));
+	netif_carrier_off(nd->netdev);
+	twin_down(nd);
+}
+
+/* ---- connecting ---- */
+
+static void device_disconnect(struct netf_dev *nd)
+{
+	unsigned int i;
+
+	netf_netdev_dead(nd);
+	twin_down(nd);
+	for (i = 0; i < nd->nr_queues; i++)
+		netf_queue_free(&nd->queue[i]);
+	WRITE_ONCE(nd->nr_queues, 0);
+}
+
+static int device_build(struct netf_dev *nd)
+{
+	unsigned int i, n;
+	int err = 0;
+
+	if (netf_fail_step(nd, "features"))
+		return -ENOMEM;
+	netf_read_features(nd);
+	if (!nd->feat.rx_copy) {
+		dev_err(&nd->pdev->dev,
+			"the backend cannot copy (feature-rx-copy): too old\n");
+		return -EOPNOTSUPP;
+	}
+	n = min3(nd->max_queues, nd->feat.queues, num_online_cpus());
+	for (i = 0; i < n && !err; i++) {
+		/* Counted before it is built: so it is freed if that fails. */
+		WRITE_ONCE(nd->nr_queues, i + 1);
+		err = netf_queue_build(&nd->queue[i]);
+	}
+	if (err)
+		return err;
+
+	if (netf_fail_step(nd, "publish"))
+		return -ENOMEM;
+	return netf_publish(nd);
+}
+
+static void device_connect(struct netf_dev *nd)
+{
+	int err;
+
+	if (nd->failures >= FAILURES_MAX) {
+		pvhvm_dev_error(nd->pdev, -ECONNABORTED,
+				"given up after %u attempts; unbind and bind to try again",
+				nd->failures);
+		return;
+	}
+	nd->failures++;
+	WRITE_ONCE(nd->broken, false);
+	err = device_build(nd);
+	if (!err)
+		err = pvhvm_switch_state(nd->pdev, XenbusStateConnected);
+	if (err) {
+		device_disconnect(nd);
+		pvhvm_dev_fatal(nd->pdev, err, "cannot connect");
+	}
+}
+
+static void device_live(struct netf_dev *nd)
+{
+	int err;
+
+	if (!nd->nr_queues || nd->live)
+		return;
+	err = netf_fail_step(nd, "live") ? -ENOMEM : netf_netdev_live(nd);
+	if (err) {
+		device_disconnect(nd);
+		pvhvm_dev_fatal(nd->pdev, err, "cannot start");
+		return;
+	}
+	nd->failures = 0;
+	twin_up(nd);
+	/* After a migration the switches must learn where we are now. */
+	netdev_notify_peers(nd->netdev);
+	netdev_info(nd->netdev, "connected, %u queue%s%s\n", nd->nr_queues,
+		    nd->nr_queues > 1 ? "s" : "",
+		    nd->feat.split_channels ? ", split channels" : "");
+}
+
+/* The backend is anew, or ready again: begin with the first state. */
+static void device_restart(struct netf_dev *nd)
+{
+	struct pvhvm_device *pdev = nd->pdev;
+
+	if (pdev->quarantined)
+		return;
+	pvhvm_switch_state(pdev, XenbusStateInitialising);
+}
+
+static void device_closed(struct netf_dev *nd)
+{
+	device_disconnect(nd);
+	if (nd->pdev->state != XenbusStateClosed)
+		pvhvm_frontend_closed(nd->pdev);
+}
+
+void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
+{
+	struct netf_dev *nd = pvhvm_get_drvdata(pdev);
+
+	switch (state) {
+	case XenbusStateInitWait:
+		if (pdev->quarantined)
+			break;
+		if (pdev->state == XenbusStateConnected) {
+			/* Its Closing will take us further. */
+			pvhvm_switch_state(pdev, XenbusStateClosing);
+			break;
+		}
+		if (pdev->state == XenbusStateClosed)
+			device_restart(nd);
+		if (pdev->state == XenbusStateInitialising)
+			device_connect(nd);
+		break;
+	case XenbusStateConnected:
+		if (pdev->state == XenbusStateConnected)
+			device_live(nd);
+		break;
+	case XenbusStateClosing:
+		device_closed(nd);
+		break;
+	case XenbusStateClosed:
+		/* A fresh start that the backend has not seen yet. */
+		if (pdev->state == XenbusStateInitialising)
+			break;
+		device_closed(nd);
+		if (pvhvm_xs_read_uint(pdev->otherend, "online", 1, 0))
+			device_restart(nd);
+		break;
+	default:
+		break;
+	}
+}
+
+int netf_resume(struct pvhvm_device *pdev)
+{
+	struct netf_dev *nd = pvhvm_get_drvdata(pdev);
+
+	device_disconnect(nd);
+	nd->failures = 0;
+	device_restart(nd);
+	if (pdev->otherend_state == XenbusStateInitWait)
+		device_connect(nd);
+	return 0;
+}
+
+/* ---- probing ---- */
+
+static int device_read_mac(struct netf_dev *nd)
+{
+	u8 mac[ETH_ALEN];
+	char *value;
+	bool ok;
+
+	if (netf_fail_step(nd, "mac"))
+		return -ENOMEM;
+	value = pvhvm_xs_read(PVHVM_XS_NONE, nd->pdev->nodename, "mac", NULL);
+	if (IS_ERR(value))
+		return PTR_ERR(value);
+	ok = mac_pton(value, mac) && is_valid_ether_addr(mac);
+	kfree(value);
+	if (!ok)
+		return -EINVAL;
+	eth_hw_addr_set(nd->netdev, mac);
+	return 0;
+}
+
+/* The toolstack may wish for another size than 1500. */
+static void device_read_mtu(struct netf_dev *nd)
+{
+	struct net_device *dev = nd->netdev;
+	unsigned int mtu = pvhvm_xs_read_uint(nd->pdev->nodename, "mtu",
+					      dev->max_mtu, ETH_DATA_LEN);
+
+	if (mtu >= dev->min_mtu)
+		dev->mtu = mtu;
+}
+
+int netf_probe(struct pvhvm_device *pdev)
+{
+	struct netf_dev *nd;
+	int err;
+
+	nd = netf_netdev_alloc(pdev);
+	if (!nd)
+		return -ENOMEM;
+	if (netf_fail_step(nd, "netdev")) {
+		err = -ENOMEM;
+		goto err_free_netdev;
+	}
+	err = device_read_mac(nd);
+	if (err) {
+		pvhvm_dev_error(pdev, err, "no valid MAC address in xenstore");
+		goto err_free_netdev;
+	}
+	device_read_mtu(nd);
+	pvhvm_set_drvdata(pdev, nd);
+
+	err = netf_fail_step(nd, "register") ? -ENOMEM :
+		register_netdev(nd->netdev);
+	if (err) {
+		pvhvm_dev_error(pdev, err, "cannot register a network device");
+		goto err_clear_drvdata;
+	}
+	/* A backend left Closed by an earlier driver comes back on this. */
+	device_restart(nd);
+	return 0;
+
+err_clear_drvdata:
+	pvhvm_set_drvdata(pdev, NULL);
+err_free_netdev:
+	netf_netdev_free(nd);
+	return err;
+}
+
+void netf_remove(struct pvhvm_device *pdev)
+{
+	struct netf_dev *nd = pvhvm_get_drvdata(pdev);
+
+	device_disconnect(nd);
+	unregister_netdev(nd->netdev);
+	pvhvm_set_drvdata(pdev, NULL);
+	netf_netdev_free(nd);
+}

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * negotiate.c: the backend's features in, our keys out (xen/io/netif.h).
+ */
+#include "netfront.h"
+
+#include <linux/slab.h>
+#include <linux/string.h>
+
+/* Beyond any sense for a count of queues. */
+#define QUEUES_SANE	1024
+
+static bool offers(const struct netf_dev *nd, const char *key)
+{
+	return pvhvm_xs_read_uint(nd->pdev->otherend, key, 1, 0);
+}
+
+void netf_read_features(struct netf_dev *nd)
+{
+	const char *dir = nd->pdev->otherend;
+	struct netf_features *feat = &nd->feat;
+
+	feat->queues = max(1u, pvhvm_xs_read_uint(dir, "multi-queue-max-queues",
+						  QUEUES_SANE, 1));
+	feat->rx_copy = offers(nd, "feature-rx-copy");
+	feat->sg = offers(nd, "feature-sg");
+	/* A large packet takes several slots. */
+	feat->gso_tcpv4 = feat->sg && offers(nd, "feature-gso-tcpv4");
+	feat->gso_tcpv6 = feat->sg && offers(nd, "feature-gso-tcpv6");
+	feat->csum_ipv4 = !offers(nd, "feature-no-csum-offload");
+	feat->csum_ipv6 = offers(nd, "feature-ipv6-csum-offload");
+	feat->split_channels = offers(nd, "feature-split-event-channels");
+	feat->carrier = pvhvm_xs_read_uint(dir, "carrier", 1, 1);
+}
+
+/* Keys that an earlier connection may have left and this one might not write. */
+static const char *const stale_key[] = {
+	"tx-ring-ref", "rx-ring-ref",
+	"event-channel", "event-channel-tx", "event-channel-rx",
+	"multi-queue-num-queues",
+	"feature-no-csum-offload",
+	"xdp-headroom", "request-multicast-control",
+	"ctrl-ring-ref", "event-channel-ctrl",
+};
+
+/* What we can take in, whatever the backend is going to make of it. */
+static const char *const offered_key[] = {
+	"request-rx-copy", "feature-rx-notify", "feature-sg",
+	"feature-gso-tcpv4", "feature-gso-tcpv6", "feature-ipv6-csum-offload",
+};
+
+static bool is_stale(const char *name)
+{
+	unsigned int i;
+
+	if (str_has_prefix(name, "queue-"))
+		return true;
+	for (i = 0; i < ARRAY_SIZE(stale_key); i++)
+		if (!strcmp(name, stale_key[i]))
+			return true;
+	return false;
+}
+
+static int remove_stale(u32 txn, const char *dir)
+{
+	unsigned int count, i;
+	int err = 0;
+	char **names = pvhvm_xs_directory(txn, dir, "", &count);
+
+	if (IS_ERR(names))
+		return PTR_ERR(names);
+	for (i = 0; i < count && !err; i++) {
+		if (is_stale(names[i]))
+			err = pvhvm_xs_rm(txn, dir, names[i]);
+		if (err == -ENOENT)
+			err = 0;
+	}
+	kfree(names);
+	return err;
+}
+
+static int write_queue(u32 txn, const char *dir, const struct netf_queue *q)
+{
+	int err;
+
+	err = pvhvm_xs_printf(txn, dir, "tx-ring-ref", "%u", q->tx.ring.ref[0]);
+	if (!err)
+		err = pvhvm_xs_printf(txn, dir, "rx-ring-ref", "%u",
+				      q->rx.ring.ref[0]);
+	if (err)
+		return err;
+
+	if (!q->rx.chan.irq)
+		return pvhvm_xs_printf(txn, dir, "event-channel", "%u",
+				       q->tx.chan.port);
+	err = pvhvm_xs_printf(txn, dir, "event-channel-tx", "%u",
+			      q->tx.chan.port);
+	if (!err)
+		err = pvhvm_xs_printf(txn, dir, "event-channel-rx", "%u",
+				      q->rx.chan.port);
+	return err;
+}
+
+/* A single queue's keys are at the top, several queues' in directories. */
+static int write_queues(u32 txn, const struct netf_dev *nd)
+{
+	const char *dir = nd->pdev->nodename;
+	unsigned int i;
+	char *sub;
+	int err;
+
+	if (nd->nr_queues == 1)
+		return write_queue(txn, dir, &nd->queue[0]);
+
+	err = pvhvm_xs_printf(txn, dir, "multi-queue-num-queues", "%u",
+			      nd->nr_queues);
+	for (i = 0; i < nd->nr_queues && !err; i++) {
+		sub = kasprintf(GFP_KERNEL, "%s/queue-%u", dir, i);
+		if (!sub)
+			return -ENOMEM;
+		err = write_queue(txn, sub, &nd->queue[i]);
+		kfree(sub);
+	}
+	return err;
+}
+
+static int publish(u32 txn, void *arg)
+{
+	const struct netf_dev *nd = arg;
+	const char *dir = nd->pdev->nodename;
+	unsigned int i;
+	int err;
+
+	err = remove_stale(txn, dir);
+	if (!err)
+		err = write_queues(txn, nd);
+	for (i = 0; i < ARRAY_SIZE(offered_key) && !err; i++)
+		err = pvhvm_xs_write(txn, dir, offered_key[i], "1");
+	return err;
+}
+
+int netf_publish(struct netf_dev *nd)
+{
+	return pvhvm_xs_transaction(publish, nd);
+}

@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * netdev.c: the network device, its operations, and starting and stopping
+ * the queues behind it.
+ *
+ * NAPI runs as long as the backend is connected, whether the interface is up
+ * or not: down means that received packets are discarded, the ring runs dry,
+ * and what was sent is still reaped.
+ */
+#include "netfront.h"
+
+#include <linux/etherdevice.h>
+#include <linux/ethtool.h>
+#include <linux/if_vlan.h>
+#include <linux/rtnetlink.h>
+#include <linux/slab.h>
+
+#include <pvhvm/unplug.h>
+
+/* What a backend may let us do. */
+#define OFFLOADS	(NETIF_F_SG | NETIF_F_IP_CSUM | NETIF_F_IPV6_CSUM | \
+			 NETIF_F_TSO | NETIF_F_TSO6)
+
+/* ---- operations; under RTNL where not said otherwise ---- */
+
+static void netdev_start(struct netf_dev *nd)
+{
+	unsigned int i;
+
+	for (i = 0; i < nd->nr_queues; i++) {
+		WRITE_ONCE(nd->queue[i].rx.active, true);
+		/* The first poll fills the ring. */
+		local_bh_disable();
+		napi_schedule(&nd->queue[i].napi);
+		local_bh_enable();
+	}
+	netif_tx_start_all_queues(nd->netdev);
+}
+
+static int netf_open(struct net_device *dev)
+{
+	struct netf_dev *nd = netdev_priv(dev);
+
+	if (nd->live)
+		netdev_start(nd);
+	return 0;
+}
+
+static int netf_stop(struct net_device *dev)
+{
+	struct netf_dev *nd = netdev_priv(dev);
+	unsigned int i;
+
+	netif_tx_stop_all_queues(dev);
+	for (i = 0; nd->live && i < nd->nr_queues; i++) {
+		WRITE_ONCE(nd->queue[i].rx.active, false);
+		napi_synchronize(&nd->queue[i].napi);
+	}
+	return 0;
+}
+
+static netdev_features_t netf_fix_features(struct net_device *dev,
+					   netdev_features_t features)
+{
+	const struct netf_features *feat = &((struct netf_dev *)
+					     netdev_priv(dev))->feat;
+
+	if (!feat->sg)
+		features &= ~NETIF_F_SG;
+	if (!feat->csum_ipv4)
+		features &= ~NETIF_F_IP_CSUM;
+	if (!feat->csum_ipv6)
+		features &= ~NETIF_F_IPV6_CSUM;
+	if (!feat->gso_tcpv4)
+		features &= ~NETIF_F_TSO;
+	if (!feat->gso_tcpv6)
+		features &= ~NETIF_F_TSO6;
+	return features;
+}
+
+static int netf_change_mtu(struct net_device *dev, int mtu)
+{
+	WRITE_ONCE(dev->mtu, mtu);
+	return 0;
+}
+
+/* Context: timer. A lost event would show here; look for ourselves. */
+static void netf_tx_timeout(struct net_device *dev, unsigned int txqueue)
+{
+	struct netf_dev *nd = netdev_priv(dev);
+
+	if (!READ_ONCE(nd->live) || txqueue >= nd->nr_queues)
+		return;
+	if (net_ratelimit())
+		netdev_warn(dev, "queue %u: the backend does not answer\n",
+			    txqueue);
+	pvhvm_evtchn_notify(&nd->queue[txqueue].tx.chan);
+	napi_schedule(&nd->queue[txqueue].napi);
+}
+
+static const struct net_device_ops netf_netdev_ops = {
+	.ndo_open = netf_open,
+	.ndo_stop = netf_stop,
+	.ndo_start_xmit = netf_start_xmit,
+	.ndo_tx_timeout = netf_tx_timeout,
+	.ndo_get_stats64 = netf_get_stats64,
+	.ndo_fix_features = netf_fix_features,
+	.ndo_change_mtu = netf_change_mtu,
+	.ndo_set_mac_address = eth_mac_addr,
+	.ndo_validate_addr = eth_validate_addr,
+};
+
+/* ---- existence ---- */
+
+struct netf_dev *netf_netdev_alloc(struct pvhvm_device *pdev)
+{
+	unsigned int max = netf_max_queues(), i;
+	struct net_device *dev;
+	struct netf_dev *nd;
+
+	dev = alloc_etherdev_mqs(sizeof(*nd), max, max);
+	if (!dev)
+		return NULL;
+	nd = netdev_priv(dev);
+	nd->netdev = dev;
+	nd->pdev = pdev;
+	nd->max_queues = max;
+	nd->queue = kvcalloc(max, sizeof(*nd->queue), GFP_KERNEL);
+	nd->stats = kvcalloc(max, sizeof(*nd->stats), GFP_KERNEL);
+	if (!nd->queue || !nd->stats) {
+		netf_netdev_free(nd);
+		return NULL;
+	}
+	for (i = 0; i < max; i++) {
+		nd->queue[i].nd = nd;
+		nd->queue[i].index = i;
+		nd->queue[i].stats = &nd->stats[i];
+		u64_stats_init(&nd->stats[i].xmit_sync);
+		u64_stats_init(&nd->stats[i].napi_sync);
+	}
+
+	/* The name eth0 belongs to the emulated twin for as long as it lives. */
+	if (pvhvm_unplug_emulated(PVHVM_CLASS_NIC))
+		strscpy(dev->name, "pv%d", sizeof(dev->name));
+	SET_NETDEV_DEV(dev, &pdev->dev);
+	dev->netdev_ops = &netf_netdev_ops;
+	dev->ethtool_ops = &netf_ethtool_ops;
+	dev->hw_features = OFFLOADS;
+	dev->features = OFFLOADS | NETIF_F_RXCSUM | NETIF_F_HIGHDMA |
+		NETIF_F_GSO_ROBUST;
+	dev->min_mtu = ETH_MIN_MTU;
+	dev->max_mtu = XEN_NETIF_MAX_TX_SIZE - ETH_HLEN;
+	netif_carrier_off(dev);
+	return nd;
+}
+
+void netf_netdev_free(struct netf_dev *nd)
+{
+	if (!nd)
+		return;
+	kvfree(nd->queue);
+	kvfree(nd->stats);
+	free_netdev(nd->netdev);
+}
+
+/* ---- coming alive and dying ---- */
+
+static void netdev_set_xps(struct netf_dev *nd)
+{
+	unsigned int i, n, cpu;
+	cpumask_var_t mask;
+
+	if (nd->nr_queues < 2 || !zalloc_cpumask_var(&mask, GFP_KERNEL))
+		return;
+	/* CPUs take turns, as queue_channels() gives them out. */
+	for (i = 0; i < nd->nr_queues; i++) {
+		cpumask_clear(mask);
+		n = 0;
+		for_each_online_cpu(cpu)
+			if (n++ % nd->nr_queues == i)
+				cpumask_set_cpu(cpu, mask);
+		netif_set_xps_queue(nd->netdev, mask, i);
+	}
+	free_cpumask_var(mask);
+}
+
+static int netdev_adapt(struct netf_dev *nd)
+{
+	struct net_device *dev = nd->netdev;
+	int err;
+
+	err = netif_set_real_num_tx_queues(dev, nd->nr_queues);
+	if (!err)
+		err = netif_set_real_num_rx_queues(dev, nd->nr_queues);
+	if (err)
+		return err;
+	netdev_set_xps(nd);
+
+	dev->max_mtu = nd->feat.sg ? XEN_NETIF_MAX_TX_SIZE - ETH_HLEN :
+		ETH_DATA_LEN;
+	if (dev->mtu > dev->max_mtu) {
+		netdev_warn(dev, "the backend takes no more than %u bytes\n",
+			    dev->max_mtu);
+		err = dev_set_mtu(dev, dev->max_mtu);
+	}
+	netdev_update_features(dev);
+	return err;
+}
+
+int netf_netdev_live(struct netf_dev *nd)
+{
+	struct net_device *dev = nd->netdev;
+	unsigned int i;
+	int err;
+
+	rtnl_lock();
+	err = netdev_adapt(nd);
+	if (err)
+		goto out_unlock;
+	for (i = 0; i < nd->nr_queues; i++) {
+		netdev_tx_reset_queue(nd->queue[i].tx.txq);
+		napi_enable(&nd->queue[i].napi);
+	}
+	WRITE_ONCE(nd->live, true);
+	if (netif_running(dev))
+		netdev_start(nd);
+	if (nd->feat.carrier)
+		netif_carrier_on(dev);
+out_unlock:
+	rtnl_unlock();
+	return err;
+}
+
+void netf_netdev_dead(struct netf_dev *nd)
+{
+	struct net_device *dev = nd->netdev;
+	unsigned int i;
+
+	rtnl_lock();
+	if (nd->live) {
+		netif_carrier_off(dev);
+		WRITE_ONCE(nd->live, false);
+		/* NAPI first: it is who wakes senders. */
+		for (i = 0; i < nd->nr_queues; i++)
+			napi_disable(&nd->queue[i].napi);
+		netif_tx_disable(dev);
+		/* Senders past the check of nd->live. */
+		synchronize_net();
+	}
+	rtnl_unlock();
+}

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * netfront.h: what the files of pvhvm_netfront tell each other.
+ *
+ *	main		parameters, the driver's registration
+ *	device		one vif's life: probe, states, remove
+ *	  netdev	the network device and its operations; ethtool, stats
+ *	  negotiate	features in, keys out
+ *	  queue		memory, grants and channels of one queue; its NAPI
+ *	    tx, rx	the data path, nothing else
+ *
+ * Who locks what. The bus serialises probe, state changes and remove (the
+ * device's lock). What those share with the stack's operations changes under
+ * RTNL. In a queue: struct netf_tx's sending side is under the stack's
+ * transmit lock; its reaping side and all of struct netf_rx belong to NAPI.
+ */
+#ifndef PVHVM_NETFRONT_H
+#define PVHVM_NETFRONT_H
+
+#ifdef pr_fmt
+#undef pr_fmt
+#endif
+#define pr_fmt(fmt) "pvhvm_netfront: " fmt
+
+#include <linux/cache.h>
+#include <linux/netdevice.h>
+#include <linux/timer.h>
+#include <linux/u64_stats_sync.h>
+
+#include <pvhvm/bus.h>
+#include <pvhvm/evtchn.h>
+#include <pvhvm/grant.h>
+
+#include "wire.h"
+
+struct page_pool;
+
+/* A cell holds a small packet, or the head of a larger one. */
+#define NETF_CELL_SIZE		256u
+#define NETF_CELLS_PER_PAGE	(NETF_PAGE_SIZE / NETF_CELL_SIZE)
+#define NETF_CELL_PAGES		(NETF_TX_SIZE / NETF_CELLS_PER_PAGE)
+
+/* Received packets up to this size are copied, their page stays where it is. */
+#define NETF_RX_COPYBREAK	256u
+/* Bytes to copy out of a first slot whose headers we do not understand. */
+#define NETF_RX_HEAD		128u
+/* Refill the receive ring in batches of at least so many slots. */
+#define NETF_RX_BATCH		16u
+
+#define NETF_NAME_SIZE		24
+
+/**
+ * struct netf_qstats - one queue's counters
+ *
+ * They outlive the queue: counts go on after a reconnect. Two writers, two
+ * blocks: the first changes under the transmit lock, the second in NAPI,
+ * the two *_events in their interrupt handlers. The names, for ethtool -S,
+ * are in stats.c.
+ */
+struct netf_qstats {
+	struct u64_stats_sync xmit_sync;
+	u64_stats_t tx_packets;
+	u64_stats_t tx_bytes;
+	u64_stats_t tx_slots;
+	u64_stats_t tx_copied;
+	u64_stats_t tx_gso;
+	u64_stats_t tx_linearized;
+	u64_stats_t tx_doorbells;
+	u64_stats_t tx_doorbells_saved;
+	u64_stats_t tx_stop_ring_full;
+	u64_stats_t tx_drop_down;
+	u64_stats_t tx_drop_too_long;
+	u64_stats_t tx_drop_no_memory;
+
+	struct u64_stats_sync napi_sync ____cacheline_aligned_in_smp;
+	u64_stats_t rx_packets;
+	u64_stats_t rx_bytes;
+	u64_stats_t rx_slots;
+	u64_stats_t rx_copied;
+	u64_stats_t rx_gso;
+	u64_stats_t rx_csum_fixed;
+	u64_stats_t rx_doorbells;
+	u64_stats_t rx_doorbells_saved;
+	u64_stats_t rx_refill_failed;
+	u64_stats_t rx_drop_backend;
+	u64_stats_t rx_drop_malformed;
+	u64_stats_t rx_drop_too_long;
+	u64_stats_t rx_drop_no_memory;
+	u64_stats_t rx_drop_down;
+	u64_stats_t tx_failed;
+	u64_stats_t tx_wakes;
+	u64_stats_t polls;
+
+	u64_stats_t tx_events ____cacheline_aligned_in_smp;
+	u64_stats_t rx_events;
+};
+
+/**
+ * struct netf_tx_slot - bookkeeping behind a transmit request id
+ * @skb: on a packet's first slot: freed with the packet's last response
+ * @page: granted page; NULL when the slot's cell was used
+ * @ref: the slot's own grant reference, for good
+ * @first: id of the packet's first slot
+ * @left: on a packet's first slot: responses still to come
+ * @busy: in flight
+ * @slab: @page is slab memory: holding the page does not keep its content
+ */
+struct netf_tx_slot {
+	struct sk_buff *skb;
+	struct page *page;
+	grant_ref_t ref;
+	u16 first;
+	u8 left;
+	bool busy;
+	bool slab;
+};
+
+/**
+ * struct netf_tx - the transmit half
+ *
+ * A single-producer, single-consumer pair: the sender takes ids and ring
+ * slots, the reaper (NAPI) gives them back. @cons and @id_tail are released
+ * by the reaper and acquired by the sender.
+ *
+ * Both sides write the ring's rsp_event, the response that raises the next
+ * event; netf_tx_arm() and netf_tx_flush() tell why that loses nothing.
+ *
+ * @slots_max: data slots the backend accepts in one packet
+ * @pushed: requests published
+ * @urgent: index after the last request whose buffer somebody waits for
+ * @extras_in: ring slots filled with extras, ever; @extras_out of them are
+ *	answered
+ * @unsent: packets since the last flush
+ * @deferred: the poll under way on this CPU flushes
+ */
+struct netf_tx {
+	/* both sides read */
+	struct netif_tx_sring *sring;
+	struct netf_tx_slot *slot;
+	u16 *id_ring;
+	void *cell[NETF_CELL_PAGES];
+	grant_ref_t cell_ref[NETF_CELL_PAGES];
+	struct netdev_queue *txq;
+	unsigned int slots_max;
+	domid_t peer;
+
+	/* sender, under the transmit lock */
+	RING_IDX prod ____cacheline_aligned_in_smp;
+	RING_IDX pushed;
+	RING_IDX urgent;
+	u32 id_head;
+	u32 extras_in;
+	unsigned int unsent;
+	bool deferred;
+
+	/* reaper, NAPI */
+	RING_IDX cons ____cacheline_aligned_in_smp;
+	u32 id_tail;
+	u32 extras_out;
+
+	/* slow path */
+	struct pvhvm_grants grants;
+	struct pvhvm_ring ring;
+	struct pvhvm_evtchn chan;
+	char name[NETF_NAME_SIZE];
+};
+
+/**
+ * struct netf_rx_slot - a receive slot
+ * @page: granted to the backend whenever not NULL, posted or not
+ * @ref: the slot's own grant reference, for good
+ */
+struct netf_rx_slot {
+	struct page *page;
+	grant_ref_t ref;
+};
+
+/**
+ * struct netf_rx - the receive half; NAPI's but for @active
+ * @state: the packet under way, slot by slot
+ * @skb: what has been built of it; NULL: nothing, or @dropping
+ * @headers: its headers, if understood
+ * @dropping: the packet under way will not be delivered
+ * @active: deliver and refill (the interface is up); else discard
+ */
+struct netf_rx {
+	struct netif_rx_sring *sring;
+	struct netf_rx_slot *slot;
+	struct page_pool *pool;
+	RING_IDX prod;
+	RING_IDX pushed;
+	RING_IDX cons;
+	domid_t peer;
+	bool active;
+
+	bool dropping;
+	struct netf_rx_state state;
+	struct netf_headers headers;
+	struct sk_buff *skb;
+
+	struct timer_list refill;
+	struct pvhvm_grants grants;
+	struct pvhvm_ring ring;
+	struct pvhvm_evtchn chan;	/* closed: shares the transmit one */
+	char name[NETF_NAME_SIZE];
+};
+
+/**
+ * struct netf_queue - one queue: two halves, one NAPI, its own channels
+ * @polling: CPU whose poll is under way, -1 when none: a sender on that CPU
+ *	leaves its doorbell to the end of the poll
+ * @napi_on: napi_enable() was called
+ * @built: netf_queue_build() was called; netf_queue_free() has work
+ */
+struct netf_queue {
+	struct netf_dev *nd;
+	struct netf_qstats *stats;
+	unsigned int index;
+	int polling;
+	bool napi_on;
+	bool built;
+	struct napi_struct napi;
+	struct netf_tx tx;
+	struct netf_rx rx;
+};
+
+/**
+ * struct netf_features - what the backend offers
+ * @queues: most queues, at least 1
+ * The others are as netif.h names them.
+ */
+struct netf_features {
+	unsigned int queues;
+	bool rx_copy;
+	bool sg;
+	bool gso_tcpv4;
+	bool gso_tcpv6;
+	bool csum_ipv4;
+	bool csum_ipv6;
+	bool split_channels;
+	bool carrier;
+};
+
+/**
+ * struct netf_dev - one vif; lives in its net_device
+ * @queue: @max_queues of them, for the device's whole life
+ * @nr_queues: built, hence published to the backend; changes under RTNL
+ * @live: the backend is connected, NAPI runs; changes under RTNL
+ * @broken: the backend broke the protocol: nobody touches the rings
+ * @twin: counted as a connected twin of an emulated NIC
+ * @failures: connections in a row that came to nothing
+ * @step: steps passed so far, for the parameter fail_step
+ * @tx_given_up: packets never freed because the backend would not let go
+ */
+struct netf_dev {
+	struct pvhvm_device *pdev;
+	struct net_device *netdev;
+	struct netf_queue *queue;
+	struct netf_qstats *stats;
+	unsigned int max_queues;
+	unsigned int nr_queues;
+	bool live;
+	bool broken;
+	atomic_t twin;
+	unsigned int failures;
+	unsigned int step;
+	unsigned int tx_given_up;
+	struct netf_features feat;
+};
+
+/* ---- main.c ---- */
+
+/* Most queues of one interface, from the module's parameter; 1 and up. */
+unsigned int netf_max_queues(void);
+
+/**
+ * netf_fail_step() - is this the step that the parameter fail_step names?
+ * @name: of the step, for the log
+ *
+ * Steps count per device from its probe on, connections included.
+ */
+bool netf_fail_step(struct netf_dev *nd, const char *name);
+
+/* ---- device.c ---- */
+
+int netf_probe(struct pvhvm_device *pdev);
+void netf_remove(struct pvhvm_device *pdev);
+void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state);
+int netf_resume(struct pvhvm_device *pdev);
+
+/**
+ * netf_breach() - the backend broke the protocol: quarantine
+ *
+ * The interface loses its carrier, the data path stops touching the rings.
+ * Context: any but hard interrupt.
+ */
+void netf_breach(struct netf_queue *q, enum netf_breach breach);
+
+/* ---- netdev.c ---- */
+
+/**
+ * netf_netdev_alloc() - the network device, queues and counters; unregistered
+ * netf_netdev_free() - the counterpart; NULL is a no-op
+ * Context: process; may sleep. Return: the device or NULL.
+ */
+struct netf_dev *netf_netdev_alloc(struct pvhvm_device *pdev);
+void netf_netdev_free(struct netf_dev *nd);
+
+/**
+ * netf_netdev_live() - the backend is connected: start
+ * netf_netdev_dead() - no longer: nothing of ours runs on any queue any more
+ *	when this returns, and no sender is left in netf_start_xmit()
+ *
+ * Context: process; may sleep; takes RTNL.
+ */
+int netf_netdev_live(struct netf_dev *nd);
+void netf_netdev_dead(struct netf_dev *nd);
+
+/* ---- ethtool.c, stats.c ---- */
+
+extern const struct ethtool_ops netf_ethtool_ops;
+
+/* The counters' names and values, in the same order. Context: any. */
+unsigned int netf_stats_count(void);
+const char *netf_stats_name(unsigned int i);
+u64 netf_stats_value(const struct netf_qstats *stats, unsigned int i);
+
+/* ndo_get_stats64 */
+void netf_get_stats64(struct net_device *dev, struct rtnl_link_stats64 *sum);
+
+/* ---- negotiate.c ---- */
+
+/* Read what the backend offers. Context: process; may sleep. */
+void netf_read_features(struct netf_dev *nd);
+
+/**
+ * netf_publish() - write our keys, in one transaction
+ *
+ * Of an earlier connection, or an earlier kernel's, nothing that the backend
+ * could take for ours is left. Context: process; may sleep.
+ * Return: 0 or negative errno.
+ */
+int netf_publish(struct netf_dev *nd);
+
+/* ---- queue.c ---- */
+
+/**
+ * netf_queue_build() - memory, grants, channels; @q->nd and @q->index are set
+ * netf_queue_free() - the counterpart, for half-built queues too. Revokes; what
+ *	the backend does not let go within a second is parked
+ *
+ * NAPI exists in between, off. Context: process; may sleep.
+ * Return: 0 or negative errno; after a failure free is still to be called.
+ */
+int netf_queue_build(struct netf_queue *q);
+void netf_queue_free(struct netf_queue *q);
+
+/* The channel on which the backend wants to hear of receive requests. */
+static inline const struct pvhvm_evtchn *netf_rx_chan(const struct netf_queue *q)
+{
+	return q->rx.chan.irq ? &q->rx.chan : &q->tx.chan;
+}
+
+/* ---- tx.c ---- */
+
+/* ndo_start_xmit. Context: softirq or BH off, under the transmit lock. */
+netdev_tx_t netf_start_xmit(struct sk_buff *skb, struct net_device *dev);
+
+/**
+ * netf_tx_flush() - publish requests, ring the doorbell if asked for
+ * Context: under the transmit lock.
+ */
+void netf_tx_flush(struct netf_queue *q);
+
+/**
+ * netf_tx_reap() - take in responses, free packets, wake the queue
+ * @budget: NAPI's
+ * Context: NAPI.
+ */
+void netf_tx_reap(struct netf_queue *q, int budget);
+
+/**
+ * netf_tx_arm() - ask for the next event
+ * Context: NAPI, just completed. Return: true when there is work already.
+ */
+bool netf_tx_arm(struct netf_queue *q);
+
+/* ---- rx.c ---- */
+
+/**
+ * netf_rx_poll() - take in responses, deliver packets, refill
+ * Context: NAPI. Return: packets taken, delivered or not; at most @budget.
+ */
+int netf_rx_poll(struct netf_queue *q, int budget);
+
+/* As netf_tx_arm(), for the receive half. */
+bool netf_rx_arm(struct netf_queue *q);
+
+#endif /* PVHVM_NETFRONT_H */

@@ -1,0 +1,513 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * tx.c: packets out.
+ *
+ * The first slot of a packet is, if its linear part is small, copied into the
+ * slot's cell: memory that the backend may read all the time. So a small
+ * packet costs no grant, and it is done with as soon as it is copied: nobody
+ * waits for its response, and responses nobody waits for raise no events
+ * until half a ring of them has gathered. Everything else is granted page by
+ * page and kept until its last response ("urgent").
+ */
+#include "netfront.h"
+
+#include <linux/etherdevice.h>
+#include <linux/skbuff.h>
+
+/* How a packet is going to look on the ring. */
+struct tx_plan {
+	unsigned int copy;	/* bytes that go into the first slot's cell */
+	unsigned int slots;	/* data slots in all */
+	bool whole;		/* nothing but the cell */
+};
+
+/* A packet being written. */
+struct tx_cursor {
+	struct netf_tx *tx;
+	struct sk_buff *skb;
+	unsigned int to_go;	/* data slots */
+	u16 first;		/* id of the first one */
+	u16 flags;		/* for the next one */
+	bool started;
+};
+
+static struct netif_tx_request *tx_request(struct netf_tx *tx, RING_IDX idx)
+{
+	return &tx->sring->ring[idx & (NETF_TX_SIZE - 1)].req;
+}
+
+/* Ring slots that can be filled. Exact for the sender, a guess for others. */
+static unsigned int tx_room(const struct netf_tx *tx)
+{
+	RING_IDX cons = smp_load_acquire(&tx->cons);
+	u32 tail = smp_load_acquire(&tx->id_tail);
+
+	return min(NETF_TX_SIZE - (READ_ONCE(tx->prod) - cons),
+		   tail - READ_ONCE(tx->id_head));
+}
+
+static u16 tx_id_take(struct netf_tx *tx)
+{
+	u16 id = tx->id_ring[tx->id_head & (NETF_TX_SIZE - 1)];
+
+	WRITE_ONCE(tx->id_head, tx->id_head + 1);
+	return id;
+}
+
+static void tx_id_put(struct netf_tx *tx, u16 id)
+{
+	tx->id_ring[tx->id_tail & (NETF_TX_SIZE - 1)] = id;
+	smp_store_release(&tx->id_tail, tx->id_tail + 1);
+}
+
+static void *tx_cell(const struct netf_tx *tx, u16 id)
+{
+	return tx->cell[id / NETF_CELLS_PER_PAGE] +
+		id % NETF_CELLS_PER_PAGE * NETF_CELL_SIZE;
+}
+
+/* ---- planning ---- */
+
+static void tx_measure(const struct sk_buff *skb, struct tx_plan *plan)
+{
+	unsigned int head = skb_headlen(skb);
+	unsigned int off = offset_in_page(skb->data);
+	int i;
+
+	plan->whole = skb->len <= NETF_CELL_SIZE;
+	if (plan->whole) {
+		plan->copy = skb->len;
+		plan->slots = 1;
+		return;
+	}
+
+	if (head <= NETF_CELL_SIZE)
+		plan->copy = head;
+	else if (PAGE_SIZE - off < NETF_FIRST_SLOT_MIN)
+		plan->copy = NETF_CELL_SIZE;
+	else
+		plan->copy = 0;
+
+	plan->slots = !!plan->copy +
+		netf_span(off + plan->copy, head - plan->copy);
+	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++) {
+		const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
+
+		plan->slots += netf_span(skb_frag_off(frag),
+					 skb_frag_size(frag));
+	}
+}
+
+/*
+ * Find a plan that fits the backend's bound, changing the packet if it must.
+ * Counts why not. Return: false when there is none.
+ */
+static bool tx_plan(struct netf_queue *q, struct sk_buff *skb,
+		    struct tx_plan *plan)
+{
+	struct netf_qstats *st = q->stats;
+
+	if (unlikely(skb->len > XEN_NETIF_MAX_TX_SIZE ||
+		     skb->len < ETH_HLEN)) {
+		u64_stats_inc(&st->tx_drop_too_long);
+		return false;
+	}
+	tx_measure(skb, plan);
+	if (likely(plan->slots <= q->tx.slots_max))
+		return true;
+
+	u64_stats_inc(&st->tx_linearized);
+	if (skb_linearize(skb))
+		goto no_memory;
+	tx_measure(skb, plan);
+	if (plan->slots <= q->tx.slots_max)
+		return true;
+
+	/* One slot only, and the data lies across a page's end: move it. */
+	if (pskb_expand_head(skb, 0, 0, GFP_ATOMIC))
+		goto no_memory;
+	tx_measure(skb, plan);
+	if (plan->slots <= q->tx.slots_max)
+		return true;
+	u64_stats_inc(&st->tx_drop_too_long);
+	return false;
+
+no_memory:
+	u64_stats_inc(&st->tx_drop_no_memory);
+	return false;
+}
+
+/* ---- writing ---- */
+
+static void tx_put_gso(struct netf_tx *tx, const struct sk_buff *skb)
+{
+	struct netif_extra_info extra = {
+		.type = XEN_NETIF_EXTRA_TYPE_GSO,
+		.u.gso.size = skb_shinfo(skb)->gso_size,
+		.u.gso.type = skb_shinfo(skb)->gso_type & SKB_GSO_TCPV6 ?
+			XEN_NETIF_GSO_TYPE_TCPV6 : XEN_NETIF_GSO_TYPE_TCPV4,
+	};
+
+	*(struct netif_extra_info *)tx_request(tx, tx->prod) = extra;
+	WRITE_ONCE(tx->prod, tx->prod + 1);
+	WRITE_ONCE(tx->extras_in, tx->extras_in + 1);
+}
+
+/* One data slot, and behind the first one the extras. */
+static void tx_put(struct tx_cursor *c, u16 id, grant_ref_t ref,
+		   unsigned int offset, unsigned int size)
+{
+	struct netf_tx *tx = c->tx;
+	struct netf_tx_slot *slot = &tx->slot[id];
+	bool gso = false;
+	struct netif_tx_request req = {
+		.gref = ref,
+		.offset = offset,
+		.flags = c->flags,
+		.id = id,
+		.size = size,
+	};
+
+	if (!c->started) {
+		c->started = true;
+		c->first = id;
+		slot->left = c->to_go;
+		req.size = c->skb->len;
+		gso = skb_is_gso(c->skb);
+		if (gso)
+			req.flags |= NETTXF_extra_info;
+		c->flags = 0;
+	}
+	if (--c->to_go)
+		req.flags |= NETTXF_more_data;
+
+	slot->first = c->first;
+	slot->busy = true;
+	*tx_request(tx, tx->prod) = req;
+	WRITE_ONCE(tx->prod, tx->prod + 1);
+	if (gso)
+		tx_put_gso(tx, c->skb);
+}
+
+static void tx_put_cell(struct tx_cursor *c, unsigned int len)
+{
+	struct netf_tx *tx = c->tx;
+	u16 id = tx_id_take(tx);
+	void *cell = tx_cell(tx, id);
+
+	/* Cannot fail: the plan's length is within the packet. */
+	skb_copy_bits(c->skb, 0, cell, len);
+	tx_put(c, id, tx->cell_ref[id / NETF_CELLS_PER_PAGE],
+	       offset_in_page(cell), len);
+}
+
+/* Consecutive pages, granted as they are: no place yet for bounce buffers. */
+static void tx_put_pages(struct tx_cursor *c, struct page *page,
+			 unsigned int offset, unsigned int len, bool slab)
+{
+	struct netf_tx *tx = c->tx;
+
+	page += offset / PAGE_SIZE;
+	offset = offset_in_page(offset);
+	for (; len; page++, offset = 0) {
+		unsigned int n = min_t(unsigned int, len, PAGE_SIZE - offset);
+		u16 id = tx_id_take(tx);
+		struct netf_tx_slot *slot = &tx->slot[id];
+
+		slot->page = page;
+		slot->slab = slab;
+		pvhvm_grant_access(slot->ref, tx->peer, page_to_pfn(page),
+				   true);
+		tx_put(c, id, slot->ref, offset, n);
+		len -= n;
+	}
+}
+
+static u16 tx_csum_flags(const struct sk_buff *skb)
+{
+	if (skb->ip_summed == CHECKSUM_PARTIAL)
+		return NETTXF_csum_blank | NETTXF_data_validated;
+	if (skb->ip_summed == CHECKSUM_UNNECESSARY)
+		return NETTXF_data_validated;
+	return 0;
+}
+
+static void tx_write(struct netf_tx *tx, struct sk_buff *skb,
+		     const struct tx_plan *plan)
+{
+	struct tx_cursor c = {
+		.tx = tx,
+		.skb = skb,
+		.to_go = plan->slots,
+		.flags = tx_csum_flags(skb),
+	};
+	unsigned int rest = skb_headlen(skb) - plan->copy;
+	int i;
+
+	if (plan->copy)
+		tx_put_cell(&c, plan->copy);
+	if (rest)
+		tx_put_pages(&c, virt_to_page(skb->data),
+			     offset_in_page(skb->data) + plan->copy, rest,
+			     !skb->head_frag);
+	for (i = 0; i < skb_shinfo(skb)->nr_frags; i++) {
+		const skb_frag_t *frag = &skb_shinfo(skb)->frags[i];
+
+		tx_put_pages(&c, skb_frag_page(frag), skb_frag_off(frag),
+			     skb_frag_size(frag), false);
+	}
+	tx->slot[c.first].skb = skb;
+	WRITE_ONCE(tx->urgent, tx->prod);
+}
+
+static void tx_write_whole(struct netf_tx *tx, struct sk_buff *skb)
+{
+	struct tx_cursor c = {
+		.tx = tx,
+		.skb = skb,
+		.to_go = 1,
+		.flags = tx_csum_flags(skb),
+	};
+
+	tx_put_cell(&c, skb->len);
+	dev_consume_skb_any(skb);
+}
+
+/* ---- sending ---- */
+
+void netf_tx_flush(struct netf_queue *q)
+{
+	struct netf_tx *tx = &q->tx;
+	struct netif_tx_sring *sring = tx->sring;
+	RING_IDX old = tx->pushed, new = tx->prod, urgent = tx->urgent;
+
+	tx->deferred = false;
+	if (old == new)
+		return;
+
+	/* Before the backend can answer, the reaper must expect answers. */
+	WRITE_ONCE(tx->pushed, new);
+	virt_wmb();
+	WRITE_ONCE(sring->req_prod, new);
+	virt_mb();
+
+	if (netf_must_notify(old, new, READ_ONCE(sring->req_event))) {
+		pvhvm_evtchn_notify(&tx->chan);
+		u64_stats_inc(&q->stats->tx_doorbells);
+		tx->unsent--;
+	}
+	u64_stats_add(&q->stats->tx_doorbells_saved, tx->unsent);
+	tx->unsent = 0;
+
+	/*
+	 * Somebody waits for what was just sent, but the reaper, when it last
+	 * looked, had seen nothing urgent and asked for a far event: pull it
+	 * near. @urgent was written before the barrier above and the event is
+	 * read after it; netf_tx_arm() does both the other way round, so at
+	 * least one of us sees the other.
+	 */
+	if (likely(!netf_after(urgent, READ_ONCE(tx->cons)) ||
+		   !netf_after(READ_ONCE(sring->rsp_event), urgent)))
+		return;
+	WRITE_ONCE(sring->rsp_event, urgent);
+	virt_mb();
+	if (!netf_after(urgent, READ_ONCE(sring->rsp_prod)))
+		napi_schedule(&q->napi);
+}
+
+/* After a packet was dropped: an earlier one may wait for its doorbell. */
+static void tx_flush_unless(struct netf_queue *q, bool more)
+{
+	if (!more && q->tx.unsent)
+		netf_tx_flush(q);
+}
+
+static void tx_stop_if_full(struct netf_queue *q)
+{
+	struct netf_tx *tx = &q->tx;
+
+	if (likely(tx_room(tx) >= NETF_TX_ROOM))
+		return;
+	netif_tx_stop_queue(tx->txq);
+	u64_stats_inc(&q->stats->tx_stop_ring_full);
+	/* Pairs with the barrier in netf_tx_reap(). */
+	smp_mb();
+	if (tx_room(tx) >= NETF_TX_ROOM)
+		netif_tx_start_queue(tx->txq);
+}
+
+netdev_tx_t netf_start_xmit(struct sk_buff *skb, struct net_device *dev)
+{
+	struct netf_dev *nd = netdev_priv(dev);
+	struct netf_queue *q = &nd->queue[skb_get_queue_mapping(skb)];
+	struct netf_tx *tx = &q->tx;
+	struct netf_qstats *st = q->stats;
+	bool more = netdev_xmit_more();
+	unsigned int len = skb->len;
+	struct tx_plan plan;
+	bool kick;
+
+	if (unlikely(q->index >= READ_ONCE(nd->nr_queues) ||
+		     !READ_ONCE(nd->live) || READ_ONCE(nd->broken))) {
+		u64_stats_inc(&st->tx_drop_down);
+		dev_kfree_skb_any(skb);
+		return NETDEV_TX_OK;
+	}
+	if (unlikely(tx_room(tx) < NETF_TX_ROOM)) {
+		tx_stop_if_full(q);
+		netf_tx_flush(q);
+		return NETDEV_TX_BUSY;
+	}
+	if (unlikely(!tx_plan(q, skb, &plan))) {
+		tx_flush_unless(q, more);
+		dev_kfree_skb_any(skb);
+		return NETDEV_TX_OK;
+	}
+
+	u64_stats_update_begin(&st->xmit_sync);
+	u64_stats_inc(&st->tx_packets);
+	u64_stats_add(&st->tx_bytes, len);
+	u64_stats_add(&st->tx_slots, plan.slots);
+	if (plan.whole)
+		u64_stats_inc(&st->tx_copied);
+	if (skb_is_gso(skb))
+		u64_stats_inc(&st->tx_gso);
+	u64_stats_update_end(&st->xmit_sync);
+
+	skb_tx_timestamp(skb);
+	tx->unsent++;
+	if (plan.whole) {
+		tx_write_whole(tx, skb);
+		kick = !more;
+	} else {
+		tx_write(tx, skb, &plan);
+		kick = __netdev_tx_sent_queue(tx->txq, len, more);
+	}
+	tx_stop_if_full(q);
+
+	if (kick || netif_xmit_stopped(tx->txq)) {
+		/* Answers to what a poll delivers share one doorbell. */
+		if (READ_ONCE(q->polling) == smp_processor_id())
+			tx->deferred = true;
+		else
+			netf_tx_flush(q);
+	}
+	return NETDEV_TX_OK;
+}
+
+/* ---- reaping ---- */
+
+struct tx_done {
+	unsigned int packets;
+	unsigned int bytes;
+};
+
+/* One response to a data slot. Return: NETF_OK or the breach. */
+static enum netf_breach tx_complete(struct netf_tx *tx, u16 id, int budget,
+				    struct tx_done *done)
+{
+	struct netf_tx_slot *slot, *first;
+	u16 first_id;
+
+	if (id >= NETF_TX_SIZE || !tx->slot[id].busy)
+		return NETF_BREACH_TX_ID;
+	slot = &tx->slot[id];
+	if (slot->page) {
+		if (!pvhvm_grant_end(slot->ref))
+			return NETF_BREACH_TX_GRANT;
+		slot->page = NULL;
+	}
+	slot->busy = false;
+
+	/* The first id carries the packet's account: it goes last. */
+	first_id = slot->first;
+	first = &tx->slot[first_id];
+	if (id != first_id)
+		tx_id_put(tx, id);
+	if (--first->left)
+		return NETF_OK;
+	if (first->skb) {
+		done->packets++;
+		done->bytes += first->skb->len;
+		napi_consume_skb(first->skb, budget);
+		first->skb = NULL;
+	}
+	tx_id_put(tx, first_id);
+	return NETF_OK;
+}
+
+static enum netf_breach tx_response(struct netf_queue *q, RING_IDX idx,
+				    int budget, struct tx_done *done)
+{
+	struct netf_tx *tx = &q->tx;
+	union {
+		u32 raw;
+		struct netif_tx_response rsp;
+	} copy;
+
+	copy.raw = READ_ONCE(*(u32 *)tx_request(tx, idx));
+	switch (netf_tx_judge(&copy.rsp)) {
+	case NETF_TX_NULL:
+		if (tx->extras_out == READ_ONCE(tx->extras_in))
+			return NETF_BREACH_TX_NULL;
+		tx->extras_out++;
+		return NETF_OK;
+	case NETF_TX_FAILED:
+		u64_stats_inc(&q->stats->tx_failed);
+		break;
+	case NETF_TX_DONE:
+		break;
+	}
+	return tx_complete(tx, copy.rsp.id, budget, done);
+}
+
+void netf_tx_reap(struct netf_queue *q, int budget)
+{
+	struct netf_tx *tx = &q->tx;
+	RING_IDX cons = tx->cons, prod = READ_ONCE(tx->sring->rsp_prod);
+	enum netf_breach breach = NETF_OK;
+	struct tx_done done = { 0 };
+
+	if (cons == prod)
+		return;
+	/* Read what it promises after the promise. */
+	virt_rmb();
+	if (!netf_rsp_prod_ok(prod, cons, READ_ONCE(tx->pushed))) {
+		netf_breach(q, NETF_BREACH_TX_AHEAD);
+		return;
+	}
+
+	while (cons != prod && !breach)
+		breach = tx_response(q, cons++, budget, &done);
+	smp_store_release(&tx->cons, cons);
+	if (done.packets)
+		netdev_tx_completed_queue(tx->txq, done.packets, done.bytes);
+	if (unlikely(breach)) {
+		netf_breach(q, breach);
+		return;
+	}
+
+	/* Pairs with the barrier in tx_stop_if_full(). */
+	smp_mb();
+	if (unlikely(netif_tx_queue_stopped(tx->txq)) &&
+	    tx_room(tx) >= 2 * NETF_TX_ROOM && netif_running(q->nd->netdev)) {
+		netif_tx_wake_queue(tx->txq);
+		u64_stats_inc(&q->stats->tx_wakes);
+	}
+}
+
+bool netf_tx_arm(struct netf_queue *q)
+{
+	struct netf_tx *tx = &q->tx;
+	RING_IDX urgent, event;
+
+	/* The counterpart of the end of netf_tx_flush(). */
+	do {
+		urgent = READ_ONCE(tx->urgent);
+		event = netf_tx_event(READ_ONCE(tx->cons), urgent);
+		WRITE_ONCE(tx->sring->rsp_event, event);
+		virt_mb();
+	} while (READ_ONCE(tx->urgent) != urgent);
+
+	return !netf_after(event, READ_ONCE(tx->sring->rsp_prod));
+}
