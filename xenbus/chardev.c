@@ -29,7 +29,7 @@
 /* Requests one file may have in flight before its writes wait. */
 #define CHARDEV_IN_FLIGHT	32
 /* Messages one file may leave unread: replies wait, watch events are lost. */
-#define CHARDEV_UNREAD		4096
+#define CHARDEV_UNREAD		1024
 /* Watches one file may set; xenstored has a limit for the whole guest. */
 #define CHARDEV_WATCHES		1024
 /* How long unloading waits for what closed files have in flight. */
