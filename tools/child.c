@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child.h"
+
+extern char **environ;
+
+static int reap(pid_t pid)
+{
+	int status;
+
+	while (waitpid(pid, &status, 0) < 0)
+		if (errno != EINTR)
+			return -1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* A child must not inherit the signals that a switch ignores. */
+static int spawn(char *const argv[], int out, int err, pid_t *pid)
+{
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t all, none;
+	int ret;
+
+	sigfillset(&all);
+	sigemptyset(&none);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	posix_spawnattr_setsigmask(&attr, &none);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+	posix_spawn_file_actions_adddup2(&files, out, 1);
+	posix_spawn_file_actions_adddup2(&files, err, 2);
+	ret = posix_spawnp(pid, argv[0], &files, &attr, argv, environ);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attr);
+	return ret;
+}
+
+int child_run_quietly(char *const argv[])
+{
+	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+	pid_t pid;
+	int ret;
+
+	if (null < 0)
+		return -1;
+	ret = spawn(argv, null, null, &pid);
+	close(null);
+	return ret ? -1 : reap(pid);
+}
+
+struct stream {
+	int fd;
+	char *data;
+	size_t len;
+};
+
+/* false at the end of the stream */
+static bool pump(struct stream *s)
+{
+	ssize_t n;
+
+	s->data = text_grow(s->data, s->len + 65536, 1);
+	n = read(s->fd, s->data + s->len, 65535);
+	if (n > 0)
+		s->len += n;
+	s->data[s->len] = '\0';
+	return n > 0 || (n < 0 && errno == EINTR);
+}
+
+/* Both pipes until both end; false when the time is up. */
+static bool collect(struct stream s[2], double seconds)
+{
+	double end = text_now() + seconds;
+	bool open[2] = { true, true };
+
+	while (open[0] || open[1]) {
+		struct pollfd p[2] = {
+			{ .fd = open[0] ? s[0].fd : -1, .events = POLLIN },
+			{ .fd = open[1] ? s[1].fd : -1, .events = POLLIN },
+		};
+
+		if (text_now() > end)
+			return false;
+		if (poll(p, 2, 200) <= 0)
+			continue;
+		for (int i = 0; i < 2; i++)
+			if (p[i].revents)
+				open[i] = pump(&s[i]);
+	}
+	return true;
+}
+
+static int judge(char *const argv[], int status, bool in_time, double seconds,
+		 char *complaint, struct why *why)
+{
+	if (!in_time)
+		return why_set(why, PVHVM_FAILED, "%s did not end within %.0f s and was stopped",
+			       argv[0], seconds);
+	if (!status)
+		return PVHVM_OK;
+	complaint += strspn(complaint, "\n ");
+	complaint[strcspn(complaint, "\n")] = '\0';
+	return why_set(why, PVHVM_FAILED, "%s failed with status %d%s%.300s", argv[0],
+		       status, complaint[0] ? ": " : "", complaint);
+}
+
+int child_output(char *const argv[], double seconds, char **out, struct why *why)
+{
+	int o[2], e[2], ret, status;
+	struct stream s[2];
+	bool in_time;
+	pid_t pid;
+
+	*out = NULL;
+	if (pipe2(o, O_CLOEXEC))
+		return why_set(why, PVHVM_FAILED, "cannot make a pipe: %s", strerror(errno));
+	if (pipe2(e, O_CLOEXEC)) {
+		close(o[0]);
+		close(o[1]);
+		return why_set(why, PVHVM_FAILED, "cannot make a pipe: %s", strerror(errno));
+	}
+	ret = spawn(argv, o[1], e[1], &pid);
+	close(o[1]);
+	close(e[1]);
+	if (ret) {
+		close(o[0]);
+		close(e[0]);
+		return why_set(why, ret == ENOENT ? PVHVM_NO_PROGRAM : PVHVM_FAILED,
+			       "cannot run %s: %s; install the package %s",
+			       argv[0], strerror(ret), argv[0]);
+	}
+	s[0] = (struct stream) { o[0], text_copy(""), 0 };
+	s[1] = (struct stream) { e[0], text_copy(""), 0 };
+	in_time = collect(s, seconds);
+	if (!in_time)
+		kill(pid, SIGKILL);
+	status = reap(pid);
+	close(o[0]);
+	close(e[0]);
+	ret = judge(argv, status, in_time, seconds, s[1].data, why);
+	free(s[1].data);
+	*out = s[0].data;
+	return ret;
+}

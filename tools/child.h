@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * child.h: programs that do part of the work: fio, iperf3, udevadm, systemctl.
+ */
+#ifndef PVHVM_CHILD_H
+#define PVHVM_CHILD_H
+
+#include "text.h"
+
+/* Run, output dropped. Return: its exit status, -1 if it did not run. */
+int child_run_quietly(char *const argv[]);
+
+/**
+ * child_output() - run and collect standard output
+ * @seconds: killed when it runs longer
+ * @out: its standard output, to be freed; also set when the status is not 0
+ *
+ * Return: PVHVM_OK when it ended with status 0; PVHVM_NO_PROGRAM when it is
+ * not installed; PVHVM_FAILED with the first line of its complaint.
+ */
+int child_output(char *const argv[], double seconds, char **out, struct why *why);
+
+#endif

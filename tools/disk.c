@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "disk.h"
+#include "sysfs.h"
+
+#define POLL_US 20000
+
+static int in_use(const char *name, const char *use, struct why *why)
+{
+	return why_set(why, PVHVM_REFUSED,
+		       "%s is %s: unmount or stop using it, then switch again; the root disk changes over at the next boot with PV drivers in the initramfs",
+		       name, use);
+}
+
+/* Mounts, swap, md, dm and others all claim what they use. */
+static int open_exclusively(struct disk_switch *ds, struct why *why)
+{
+	char *path = sysfs_file("/dev/%s", ds->name);
+	int err;
+
+	ds->fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
+	err = errno;
+	/* A read-only disk is as good. */
+	if (ds->fd < 0 && (err == EROFS || err == EACCES)) {
+		ds->fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
+		err = errno;
+	}
+	free(path);
+	if (ds->fd >= 0)
+		return PVHVM_OK;
+	if (err == EBUSY)
+		return in_use(ds->name, "in use", why);
+	return why_set(why, PVHVM_FAILED, "cannot open %s: %s", ds->name, strerror(err));
+}
+
+static void close_disk(struct disk_switch *ds)
+{
+	if (ds->fd >= 0)
+		close(ds->fd);
+	ds->fd = -1;
+}
+
+int disk_begin(struct disk_switch *ds, const struct disk *disk, double wait,
+	       struct why *why)
+{
+	int code;
+
+	memset(ds, 0, sizeof(*ds));
+	ds->fd = -1;
+	ds->wait = wait;
+	text_set(ds->name, sizeof(ds->name), disk->name);
+	text_set(ds->scsi_host, sizeof(ds->scsi_host), disk->scsi_host);
+	text_set(ds->pvdev, sizeof(ds->pvdev), disk->twin->pvdev);
+	ds->vdev = disk->twin->vdev;
+	ds->held = disk->twin->held;
+	ds->sectors = disk->sectors;
+	if (disk->use[0])
+		return in_use(ds->name, disk->use, why);
+	if (geteuid())
+		return PVHVM_OK;
+	code = open_exclusively(ds, why);
+	close_disk(ds);
+	return code;
+}
+
+void disk_end(struct disk_switch *ds)
+{
+	close_disk(ds);
+}
+
+static int flush(void *arg, struct why *why)
+{
+	struct disk_switch *ds = arg;
+	int code = open_exclusively(ds, why);
+
+	if (code)
+		return code;
+	if (fsync(ds->fd))
+		return why_set(why, PVHVM_FAILED, "cannot flush %s: %s", ds->name, strerror(errno));
+	/* What is cached must not be taken for what the PV disk will show. */
+	ioctl(ds->fd, BLKFLSBUF, 0);
+	return PVHVM_OK;
+}
+
+static int unflush(void *arg, struct why *why)
+{
+	(void)why;
+	close_disk(arg);
+	return PVHVM_OK;
+}
+
+/* Still open exclusively: nobody can mount it between the check and this. */
+static int delete_disk(void *arg, struct why *why)
+{
+	struct disk_switch *ds = arg;
+	double end = text_now() + ds->wait;
+	int err = sysfs_write("1", "/sys/block/%s/device/delete", ds->name);
+
+	close_disk(ds);
+	if (err)
+		return why_set(why, PVHVM_FAILED, "cannot remove %s from the SCSI layer: %s",
+			       ds->name, strerror(-err));
+	while (sysfs_exists("/sys/block/%s", ds->name)) {
+		if (text_now() > end)
+			return why_set(why, PVHVM_FAILED, "%s was removed but does not go away: dmesg may tell why",
+				       ds->name);
+		usleep(POLL_US);
+	}
+	return PVHVM_OK;
+}
+
+static int rescan_disk(void *arg, struct why *why)
+{
+	struct disk_switch *ds = arg;
+	double end = text_now() + ds->wait;
+	int err = 0;
+
+	if (sysfs_exists("/sys/block/%s", ds->name))
+		return PVHVM_OK;
+	err = sysfs_write("- - -", "/sys/class/scsi_host/%s/scan", ds->scsi_host);
+	if (err)
+		return why_set(why, PVHVM_FAILED, "cannot rescan %s: %s",
+			       ds->scsi_host, strerror(-err));
+	while (!sysfs_exists("/sys/block/%s", ds->name)) {
+		if (text_now() > end)
+			return why_set(why, PVHVM_FAILED,
+				       "%s did not come back: echo '- - -' > /sys/class/scsi_host/%s/scan, then see dmesg",
+				       ds->name, ds->scsi_host);
+		usleep(POLL_US);
+	}
+	return PVHVM_OK;
+}
+
+static int let_go(void *arg, struct why *why)
+{
+	struct disk_switch *ds = arg;
+	int err = sysfs_write("0", "/sys/bus/pvhvm/devices/%s/hold", ds->pvdev);
+
+	if (err)
+		return why_set(why, PVHVM_FAILED, "cannot let %s connect: %s; dmesg | grep pvhvm says more",
+			       ds->pvdev, strerror(-err));
+	return PVHVM_OK;
+}
+
+static int hold_again(void *arg, struct why *why)
+{
+	struct disk_switch *ds = arg;
+	int err = sysfs_write("1", "/sys/bus/pvhvm/devices/%s/hold", ds->pvdev);
+
+	if (err)
+		return why_set(why, PVHVM_FAILED,
+			       "cannot hold %s again: %s; do not use both %s and its PV disk",
+			       ds->pvdev, strerror(-err), ds->name);
+	return PVHVM_OK;
+}
+
+static int wait_for_pv(void *arg, struct why *why)
+{
+	struct disk_switch *ds = arg;
+	double end = text_now() + ds->wait;
+	unsigned long long sectors;
+
+	while (!devices_vbd_disk(ds->pvdev, ds->pv_name, sizeof(ds->pv_name)) ||
+	       !sysfs_exists("/sys/block/%s", ds->pv_name)) {
+		if (text_now() > end)
+			return why_set(why, PVHVM_FAILED,
+				       "%s did not become a disk within %.0f s: is its backend connected in the host?",
+				       ds->pvdev, ds->wait);
+		usleep(POLL_US);
+	}
+	sectors = sysfs_number(0, "/sys/block/%s/size", ds->pv_name);
+	if (sectors != ds->sectors)
+		return why_set(why, PVHVM_FAILED,
+			       "%s has %llu sectors but %s had %llu: they are not the same disk",
+			       ds->pv_name, sectors, ds->name, ds->sectors);
+	return PVHVM_OK;
+}
+
+void disk_plan(struct plan *plan, struct disk_switch *ds)
+{
+	plan_add(plan, flush, unflush, ds,
+		 text_printf("take %s exclusively and flush it", ds->name),
+		 text_printf("let go of %s", ds->name));
+	plan_add(plan, delete_disk, rescan_disk, ds,
+		 text_printf("remove %s from the SCSI layer", ds->name),
+		 text_printf("rescan %s and wait for %s", ds->scsi_host, ds->name));
+	if (ds->held)
+		plan_add(plan, let_go, hold_again, ds,
+			 text_printf("let its PV twin %s connect", ds->pvdev),
+			 text_printf("hold %s again", ds->pvdev));
+	plan_add(plan, wait_for_pv, NULL, ds,
+		 text_printf("wait for the PV disk and compare its size"), NULL);
+}

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "sysfs.h"
+
+static const struct {
+	const char *name;
+	int (*run)(int argc, char **argv, struct why *why);
+} commands[] = {
+	{ "status", command_status },
+	{ "switch", command_switch },
+	{ "bench", command_bench },
+	{ "report", command_report },
+};
+
+static const char usage[] =
+	"Usage: pvhvm status | switch | bench | report [OPTION]...\n"
+	"\n"
+	"  status   what is emulated, what is PV, and what switch would do\n"
+	"  switch   hand emulated NICs and disks over to their PV twins, live\n"
+	"  bench    measure network and disk\n"
+	"  report   compare measurements\n"
+	"\n"
+	"`pvhvm COMMAND --help` tells more; pvhvm(8) tells all.\n";
+
+int command_help(const char *text)
+{
+	say_raw(text);
+	return COMMAND_HELPED;
+}
+
+bool command_number(const char *s, double min, double max, double *value)
+{
+	char *end;
+	double v = strtod(s, &end);
+
+	if (end == s || *end || !(v >= min && v <= max))
+		return false;
+	*value = v;
+	return true;
+}
+
+static int dispatch(int argc, char **argv, struct why *why)
+{
+	const char *root = getenv("PVHVM_SYSROOT");
+
+	if (root && *root && !sysfs_set_root(root))
+		return why_set(why, PVHVM_USAGE, "PVHVM_SYSROOT: no folder %s", root);
+	if (argc < 2) {
+		say_err("%s", usage);
+		return why_set(why, PVHVM_USAGE, "no command given");
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		say_raw(usage);
+		return PVHVM_OK;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		say("pvhvm %s", PVHVM_VERSION);
+		return PVHVM_OK;
+	}
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (!strcmp(argv[1], commands[i].name))
+			return commands[i].run(argc - 1, argv + 1, why);
+	return why_set(why, PVHVM_USAGE, "no command %s: status, switch, bench and report are known",
+		       argv[1]);
+}
+
+int main(int argc, char **argv)
+{
+	struct why why = { "" };
+	int code = dispatch(argc, argv, &why);
+
+	if (code && why.text[0])
+		say_err("pvhvm: %s", why.text);
+	say_flush();
+	return code;
+}

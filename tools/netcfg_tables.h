@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* netcfg_tables.h: addresses, neighbours and routes of a link. */
+#ifndef PVHVM_NETCFG_TABLES_H
+#define PVHVM_NETCFG_TABLES_H
+
+#include "netcfg.h"
+
+/* Addresses, neighbours, then routes; what is there already is left alone. */
+int netcfg_give_tables(struct netlink *nl, const struct netcfg *cfg, int ifindex,
+		       struct why *why);
+
+/* Remove all addresses; what cannot be removed goes with the device. */
+void netcfg_flush_addrs(struct netlink *nl, int ifindex);
+
+/* Does the link have this other name already? */
+bool netcfg_altname_is(struct netlink *nl, int ifindex, const char *name);
+
+#endif

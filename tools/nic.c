@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "nic.h"
+#include "probe.h"
+#include "sysfs.h"
+
+/* A neighbour that answers at all answers within this; emulation is slow. */
+#define PROBE_SECONDS 0.6
+#define EMU_SUFFIX "-emu"
+
+/* "eth0" -> "eth0-emu"; a longer name loses its end. */
+static void emu_name(const char *name, char buf[IFNAMSIZ])
+{
+	snprintf(buf, IFNAMSIZ, "%.*s%s", (int)(IFNAMSIZ - sizeof(EMU_SUFFIX)), name, EMU_SUFFIX);
+}
+
+static void find_peer(struct nic_switch *ns)
+{
+	for (int i = 0; i < ns->cfg.nr_peers; i++) {
+		const struct netcfg_peer *peer = &ns->cfg.peers[i];
+
+		if (!probe_answers(ns->emu, ns->cfg.mac, peer, PROBE_SECONDS))
+			continue;
+		ns->peer = peer;
+		probe_peer_text(peer, ns->peer_text, sizeof(ns->peer_text));
+		return;
+	}
+}
+
+int nic_begin(struct nic_switch *ns, struct netlink *nl, const struct nic *nic,
+	      bool probe, double wait, struct why *why)
+{
+	int code;
+
+	memset(ns, 0, sizeof(*ns));
+	ns->nl = nl;
+	ns->wait = wait;
+	text_set(ns->name, sizeof(ns->name), nic->name);
+	text_set(ns->pv_name, sizeof(ns->pv_name), nic->twin->name);
+	text_set(ns->mac, sizeof(ns->mac), nic->mac);
+	text_set(ns->pci, sizeof(ns->pci), nic->pci);
+	emu_name(ns->name, ns->emu_name);
+	ns->emu = if_nametoindex(ns->name);
+	ns->pv = if_nametoindex(ns->pv_name);
+	if (if_nametoindex(ns->emu_name))
+		return why_set(why, PVHVM_REFUSED,
+			       "there is an interface %s already: rename it, %s needs the name for a moment",
+			       ns->emu_name, ns->name);
+	code = netcfg_take(nl, ns->name, &ns->cfg, why);
+	if (!code)
+		code = netcfg_take(nl, ns->pv_name, &ns->pv_cfg, why);
+	if (code)
+		return code;
+	if (ns->pv_cfg.master)
+		return why_set(why, PVHVM_REFUSED,
+			       "the PV twin %s of %s is a port of %s already: take it out first",
+			       ns->pv_name, ns->name, ns->pv_cfg.master_name);
+	if (probe && (ns->cfg.flags & IFF_UP))
+		find_peer(ns);
+	return PVHVM_OK;
+}
+
+void nic_end(struct nic_switch *ns)
+{
+	netcfg_free(&ns->cfg);
+	netcfg_free(&ns->pv_cfg);
+}
+
+static int prepare(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+	int code;
+
+	/* A twin that somebody has brought up keeps nothing of that. */
+	code = netcfg_strip(ns->nl, &ns->pv_cfg, ns->pv, why);
+	if (!code)
+		code = netcfg_give_link(ns->nl, &ns->cfg, ns->pv, why);
+	if (!code)
+		code = netcfg_join_bridge(ns->nl, &ns->cfg, ns->pv, why);
+	return code;
+}
+
+static int unprepare(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+	int code;
+
+	code = netcfg_leave_bridge(ns->nl, &ns->cfg, ns->pv, why);
+	if (!code)
+		code = netcfg_give_link(ns->nl, &ns->pv_cfg, ns->pv, why);
+	if (!code)
+		code = netcfg_wear(ns->nl, &ns->pv_cfg, ns->pv, ns->wait, why);
+	return code;
+}
+
+static int take_down(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	ns->down_at = text_now();
+	return netcfg_strip(ns->nl, &ns->cfg, ns->emu, why);
+}
+
+static int bring_back(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+	int code = netcfg_wear(ns->nl, &ns->cfg, ns->emu, ns->wait, why);
+
+	if (!code && ns->cfg.flags & IFF_UP)
+		probe_announce(&ns->cfg, ns->emu);
+	return code;
+}
+
+static int rename_emu(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	return netcfg_rename(ns->nl, ns->emu, ns->emu_name, why);
+}
+
+static int rename_emu_back(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	return netcfg_rename(ns->nl, ns->emu, ns->name, why);
+}
+
+static int rename_pv(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	return netcfg_rename(ns->nl, ns->pv, ns->name, why);
+}
+
+static int rename_pv_back(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	return netcfg_rename(ns->nl, ns->pv, ns->pv_name, why);
+}
+
+static int dress_pv(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+	int code = netcfg_wear(ns->nl, &ns->cfg, ns->pv, ns->wait, why);
+
+	if (!code && ns->cfg.flags & IFF_UP)
+		probe_announce(&ns->cfg, ns->pv);
+	return code;
+}
+
+static int undress_pv(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	return netcfg_strip(ns->nl, &ns->cfg, ns->pv, why);
+}
+
+static int verify(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	if (ns->peer && !probe_answers(ns->pv, ns->cfg.mac, ns->peer, ns->wait))
+		return why_set(why, PVHVM_FAILED,
+			       "%s does not answer by the PV interface, though it did by the emulated one: check the vif's bridge in the host",
+			       ns->peer_text);
+	ns->up_at = text_now();
+	return PVHVM_OK;
+}
+
+void nic_plan_move(struct plan *plan, struct nic_switch *ns)
+{
+	bool up = ns->cfg.flags & IFF_UP;
+
+	plan_add(plan, prepare, unprepare, ns,
+		 text_printf("prepare %s: MTU %u, queue length %u, sysctls%s%s as %s has them",
+			     ns->pv_name, ns->cfg.mtu, ns->cfg.txqlen,
+			     ns->cfg.master ? ", port of " : "", ns->cfg.master_name, ns->name),
+		 text_printf("give %s its own settings back", ns->pv_name));
+	plan_add(plan, take_down, bring_back, ns,
+		 text_printf("take emulated %s down%s", ns->name,
+			     up ? " (the outage begins)" : " (it is down)"),
+		 text_printf("bring it up again with all addresses, routes and neighbours"));
+	plan_add(plan, rename_emu, rename_emu_back, ns,
+		 text_printf("rename it to %s", ns->emu_name),
+		 text_printf("rename it back to %s", ns->name));
+	plan_add(plan, rename_pv, rename_pv_back, ns,
+		 text_printf("rename %s to %s", ns->pv_name, ns->name),
+		 text_printf("rename it back to %s", ns->pv_name));
+	plan_add(plan, dress_pv, undress_pv, ns,
+		 text_printf("give PV %s %s%d address%s, %d route%s, %d neighbour%s%s",
+			     ns->name, up ? "carrier, " : "",
+			     ns->cfg.addrs.n, ns->cfg.addrs.n == 1 ? "" : "es",
+			     ns->cfg.routes.n, ns->cfg.routes.n == 1 ? "" : "s",
+			     ns->cfg.neighs.n, ns->cfg.neighs.n == 1 ? "" : "s",
+			     up ? "; announce them" : ""),
+		 text_printf("take them away from it and bring it down"));
+	if (!up)
+		return;
+	plan_add(plan, verify, NULL, ns, ns->peer ?
+		 text_printf("check that %s answers by it (the outage ends)", ns->peer_text) :
+		 text_printf("no neighbour answered before, so the carrier has to do (the outage ends)"),
+		 NULL);
+}
+
+static int remove_function(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+	int err = sysfs_write("1", "/sys/bus/pci/devices/%s/remove", ns->pci);
+
+	if (err)
+		return why_set(why, PVHVM_FAILED, "cannot remove PCI function %s: %s",
+			       ns->pci, strerror(-err));
+	return PVHVM_OK;
+}
+
+/*
+ * udev gives the returned interface a name of its own; before it is done,
+ * a rename of ours would be undone by it.
+ */
+static void settle(void)
+{
+	char *const argv[] = { "udevadm", "settle", "--timeout=10", NULL };
+
+	if (!sysfs_is_moved())
+		child_run_quietly(argv);
+}
+
+static int rescan_function(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+	double end = text_now() + ns->wait;
+	char name[IFNAMSIZ];
+	int err = 0;
+
+	if (!sysfs_exists("/sys/bus/pci/devices/%s", ns->pci))
+		err = sysfs_write("1", "/sys/bus/pci/rescan");
+	if (err)
+		return why_set(why, PVHVM_FAILED, "cannot rescan the PCI bus: %s", strerror(-err));
+	while (!devices_pci_netdev(ns->pci, name)) {
+		if (text_now() > end)
+			return why_set(why, PVHVM_FAILED,
+				       "the emulated NIC %s did not come back: echo 1 > /sys/bus/pci/rescan, then see dmesg",
+				       ns->pci);
+		usleep(20000);
+	}
+	settle();
+	if (!devices_pci_netdev(ns->pci, name) || !if_nametoindex(name))
+		return why_set(why, PVHVM_FAILED, "the emulated NIC %s came back without an interface",
+			       ns->pci);
+	ns->emu = if_nametoindex(name);
+	if (netcfg_strip(ns->nl, &ns->cfg, ns->emu, why) ||
+	    netcfg_rename(ns->nl, ns->emu, ns->emu_name, why))
+		return PVHVM_FAILED;
+	return netcfg_give_link(ns->nl, &ns->cfg, ns->emu, why);
+}
+
+void nic_plan_remove(struct plan *plan, struct nic_switch *ns)
+{
+	plan_add(plan, remove_function, rescan_function, ns,
+		 text_printf("remove PCI function %s (the emulated NIC)", ns->pci),
+		 text_printf("rescan the PCI bus and wait for it"));
+}

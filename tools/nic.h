@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * nic.h: handing a live NIC's place over to its PV twin.
+ */
+#ifndef PVHVM_NIC_H
+#define PVHVM_NIC_H
+
+#include "devices.h"
+#include "netcfg.h"
+#include "plan.h"
+#include "xen.h"
+
+/* One NIC on its way. */
+struct nic_switch {
+	struct netlink *nl;
+	double wait;			/* seconds for carrier and answers */
+	char name[IFNAMSIZ];		/* the name that passes over */
+	char emu_name[IFNAMSIZ];	/* what the emulated one is called meanwhile */
+	char pv_name[IFNAMSIZ];		/* what the PV one was called */
+	char mac[18];
+	char pci[16];
+	int emu, pv;			/* ifindex; that of emu changes if it comes back */
+	struct netcfg cfg;		/* of the emulated one */
+	struct netcfg pv_cfg;		/* of the PV one, for undoing */
+	const struct netcfg_peer *peer;	/* answered before the switch, or NULL */
+	char peer_text[64];
+	double down_at, up_at;		/* monotonic; 0: not yet */
+};
+
+/**
+ * nic_begin() - look at a NIC and its twin; changes nothing
+ * @nic: emulated, with a usable twin
+ * @probe: ask neighbours now, so that the PV side can be held to the answer
+ * Return: PVHVM_OK, PVHVM_REFUSED with the reason, ...
+ */
+int nic_begin(struct nic_switch *ns, struct netlink *nl, const struct nic *nic,
+	      bool probe, double wait, struct why *why);
+void nic_end(struct nic_switch *ns);
+
+/* Steps up to the twin working in its place. */
+void nic_plan_move(struct plan *plan, struct nic_switch *ns);
+
+/* Steps that take the emulated function off the PCI bus. */
+void nic_plan_remove(struct plan *plan, struct nic_switch *ns);
+
+#endif

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "persist.h"
+#include "sysfs.h"
+
+static const char header[] =
+	"# Written by `pvhvm switch`, read by `pvhvm switch --boot` (pvhvm-switch.service).\n"
+	"# One device a line:  nic MAC-ADDRESS  or  disk VDEV (768 hda, 832 hdb, 5632 hdc, 5696 hdd).\n"
+	"# Delete a line, or run `pvhvm switch --forget`, to boot with the emulated device again.\n";
+
+bool persist_is_empty(const struct persist *p)
+{
+	return !p->nr_macs && !p->nr_vdevs;
+}
+
+void persist_add_nic(struct persist *p, const char *mac)
+{
+	for (int i = 0; i < p->nr_macs; i++)
+		if (!strcasecmp(p->macs[i], mac))
+			return;
+	p->macs = text_grow(p->macs, p->nr_macs + 1, sizeof(*p->macs));
+	text_set(p->macs[p->nr_macs++], sizeof(*p->macs), mac);
+}
+
+void persist_add_disk(struct persist *p, long vdev)
+{
+	for (int i = 0; i < p->nr_vdevs; i++)
+		if (p->vdevs[i] == vdev)
+			return;
+	p->vdevs = text_grow(p->vdevs, p->nr_vdevs + 1, sizeof(*p->vdevs));
+	p->vdevs[p->nr_vdevs++] = vdev;
+}
+
+static void read_line(struct persist *p, char *line)
+{
+	char kind[8], value[32], extra[2];
+	unsigned int a[6];
+	char *end;
+	long vdev;
+	int n;
+
+	line[strcspn(line, "#")] = '\0';
+	n = sscanf(line, "%7s %31s %1s", kind, value, extra);
+	if (n <= 0)
+		return;
+	if (n == 2 && !strcmp(kind, "nic") && strlen(value) == 17 &&
+	    sscanf(value, "%2x:%2x:%2x:%2x:%2x:%2x", &a[0], &a[1], &a[2], &a[3],
+		   &a[4], &a[5]) == 6) {
+		persist_add_nic(p, value);
+		return;
+	}
+	vdev = strtol(value, &end, 10);
+	if (n == 2 && !strcmp(kind, "disk") && !*end && vdev > 0) {
+		persist_add_disk(p, vdev);
+		return;
+	}
+	say_err("pvhvm: %s: line not understood and left out: %s", PERSIST_CONF, line);
+}
+
+void persist_read(struct persist *p)
+{
+	char *all, *save = NULL;
+
+	memset(p, 0, sizeof(*p));
+	all = sysfs_slurp(PERSIST_CONF);
+	if (!all)
+		return;
+	for (char *line = strtok_r(all, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		read_line(p, line);
+	free(all);
+}
+
+void persist_free(struct persist *p)
+{
+	free(p->macs);
+	free(p->vdevs);
+	free(p->before);
+	memset(p, 0, sizeof(*p));
+}
+
+/* Beside it, then in its place: a crash leaves the old file or the new one. */
+static int replace_file(const char *text, struct why *why)
+{
+	char *path = sysfs_file(PERSIST_CONF);
+	char *dir = sysfs_file("/etc/pvhvm");
+	char *tmp = text_printf("%s.new", path);
+	int fd, err = 0;
+
+	mkdir(dir, 0755);
+	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || fsync(fd))
+		err = errno;
+	if (fd >= 0)
+		close(fd);
+	if (!err && rename(tmp, path))
+		err = errno;
+	if (err)
+		unlink(tmp);
+	free(tmp);
+	free(dir);
+	free(path);
+	if (err)
+		return why_set(why, PVHVM_FAILED, "cannot write %s: %s; use --no-persist to do without",
+			       PERSIST_CONF, strerror(err));
+	return PVHVM_OK;
+}
+
+static int remove_file(struct why *why)
+{
+	char *path = sysfs_file(PERSIST_CONF);
+	int err = unlink(path) && errno != ENOENT ? errno : 0;
+
+	free(path);
+	if (err)
+		return why_set(why, PVHVM_FAILED, "cannot remove %s: %s", PERSIST_CONF, strerror(err));
+	return PVHVM_OK;
+}
+
+/* Offline and quick: only links are made, the running manager is not asked. */
+static void enable_unit(bool on)
+{
+	char *const argv[] = {
+		"systemctl", "--quiet", "--no-reload", on ? "enable" : "disable",
+		PERSIST_UNIT, NULL
+	};
+
+	if (sysfs_is_moved() || access("/run/systemd/system", F_OK))
+		return;
+	if (child_run_quietly(argv) && on)
+		say_err("pvhvm: cannot enable %s: enable it by hand, or run `pvhvm switch --boot` early at boot",
+			PERSIST_UNIT);
+}
+
+int persist_save(void *arg, struct why *why)
+{
+	struct persist *p = arg;
+	char *text = text_copy(header), *next;
+	int code;
+
+	free(p->before);
+	p->before = sysfs_slurp(PERSIST_CONF);
+	for (int i = 0; i < p->nr_macs; i++) {
+		next = text_printf("%snic %s\n", text, p->macs[i]);
+		free(text);
+		text = next;
+	}
+	for (int i = 0; i < p->nr_vdevs; i++) {
+		next = text_printf("%sdisk %ld\n", text, p->vdevs[i]);
+		free(text);
+		text = next;
+	}
+	code = replace_file(text, why);
+	free(text);
+	if (!code)
+		enable_unit(true);
+	return code;
+}
+
+int persist_unsave(void *arg, struct why *why)
+{
+	struct persist *p = arg;
+
+	if (p->before)
+		return replace_file(p->before, why);
+	enable_unit(false);
+	return remove_file(why);
+}
+
+int persist_forget(struct why *why)
+{
+	if (!sysfs_exists(PERSIST_CONF))
+		return why_set(why, PVHVM_NOTHING, "there is no %s: nothing to forget", PERSIST_CONF);
+	enable_unit(false);
+	return remove_file(why);
+}

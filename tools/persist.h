@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * persist.h: /etc/pvhvm/switch.conf, what `pvhvm switch --boot` does again.
+ */
+#ifndef PVHVM_PERSIST_H
+#define PVHVM_PERSIST_H
+
+#include <stdbool.h>
+
+#include "text.h"
+
+#define PERSIST_CONF "/etc/pvhvm/switch.conf"
+#define PERSIST_UNIT "pvhvm-switch.service"
+
+struct persist {
+	char (*macs)[18];
+	int nr_macs;
+	long *vdevs;
+	int nr_vdevs;
+	char *before;		/* the file as persist_save() found it, or NULL */
+};
+
+/* No file is no entries. Lines that mean nothing are warned about. */
+void persist_read(struct persist *p);
+void persist_free(struct persist *p);
+bool persist_is_empty(const struct persist *p);
+
+/* Add an entry; one that is there already is not doubled. */
+void persist_add_nic(struct persist *p, const char *mac);
+void persist_add_disk(struct persist *p, long vdev);
+
+/* Plan steps (arg: struct persist *): write the file and enable the unit. */
+int persist_save(void *arg, struct why *why);
+int persist_unsave(void *arg, struct why *why);
+
+/* Remove file and unit; PVHVM_NOTHING if there was no file. */
+int persist_forget(struct why *why);
+
+#endif

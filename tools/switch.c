@@ -1,0 +1,566 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* switch.c: the subcommand: which devices, which steps, what came of it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "commands.h"
+#include "devices.h"
+#include "disk.h"
+#include "nic.h"
+#include "persist.h"
+#include "sysfs.h"
+#include "xen.h"
+
+#define MAX_DEVICES 32
+#define WAIT_DEFAULT 10.0
+#define WAIT_MAX 600.0
+
+struct options {
+	bool dry_run, json, no_persist, boot, forget;
+	bool all_nics, all_disks;
+	const char *nics[MAX_DEVICES], *disks[MAX_DEVICES];
+	int nr_nics, nr_disks;
+	double wait;
+};
+
+/* One run of the command. */
+struct job {
+	struct options opt;
+	struct xen xen;
+	struct devices devs;
+	struct persist persist;		/* as found */
+	struct persist with_disks, with_all;	/* as it is to be */
+	struct netlink *nl;
+	struct nic_switch nics[MAX_DEVICES];
+	struct disk_switch disks[MAX_DEVICES];
+	int nr_nics, nr_disks;
+	bool ide_disk_moved;
+	struct plan plan;
+	char *skipped[MAX_DEVICES * 2];	/* "eth1 stays emulated: ..." */
+	int nr_skipped;
+};
+
+static const char usage[] =
+	"Usage: pvhvm switch [--dry-run] [--nic IFACE]... [--all-nics] [--disk DEV]...\n"
+	"                    [--all-disks] [--no-persist] [--wait SECONDS] [--json]\n"
+	"       pvhvm switch --forget\n"
+	"\n"
+	"Hand emulated devices over to their PV twins while the system runs: names,\n"
+	"addresses, routes and open connections stay. Without --nic or --disk: all NICs\n"
+	"and all unused disks that have a twin. If a step fails, all are undone.\n"
+	"\n"
+	"  --nic IFACE      this network interface (name or MAC address); may be repeated\n"
+	"  --all-nics       all emulated NICs with a connected PV twin\n"
+	"  --disk DEV       this emulated disk (sdb or /dev/sdb); may be repeated\n"
+	"  --all-disks      all unused emulated disks with a PV twin\n"
+	"  --dry-run        print the steps and their undo; change nothing\n"
+	"  --no-persist     do not do it again at the next boot\n"
+	"  --forget         boot with the emulated devices again: remove " PERSIST_CONF "\n"
+	"  --boot           do what " PERSIST_CONF " says; always exits with 0\n"
+	"  --wait SECONDS   how long to wait for a device or an answer (default 10)\n"
+	"  --json           the result as JSON on standard output\n"
+	"  --sysroot DIR    look at a copy of /sys, /proc, /dev and /etc below DIR\n"
+	"\n"
+	"Exit status: 0 done, 1 failed and undone, 2 usage, 3 not root, 4 nothing to do,\n"
+	"5 refused or in use, 6 drivers not active, 7 failed and not undone. See pvhvm(8).\n";
+
+static int parse(int argc, char **argv, struct options *opt, struct why *why)
+{
+	static const struct option longs[] = {
+		{ "dry-run", no_argument, NULL, 'n' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "nic", required_argument, NULL, 'N' },
+		{ "all-nics", no_argument, NULL, 'A' },
+		{ "disk", required_argument, NULL, 'D' },
+		{ "all-disks", no_argument, NULL, 'B' },
+		{ "no-persist", no_argument, NULL, 'P' },
+		{ "forget", no_argument, NULL, 'F' },
+		{ "boot", no_argument, NULL, 'b' },
+		{ "wait", required_argument, NULL, 'w' },
+		{ "sysroot", required_argument, NULL, 'S' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 }
+	};
+	int c;
+
+	opt->wait = WAIT_DEFAULT;
+	while ((c = getopt_long(argc, argv, "hn", longs, NULL)) != -1) {
+		switch (c) {
+		case 'n': opt->dry_run = true; break;
+		case 'j': opt->json = true; break;
+		case 'A': opt->all_nics = true; break;
+		case 'B': opt->all_disks = true; break;
+		case 'P': opt->no_persist = true; break;
+		case 'F': opt->forget = true; break;
+		case 'b': opt->boot = true; break;
+		case 'N':
+		case 'D':
+			if ((c == 'N' ? opt->nr_nics : opt->nr_disks) == MAX_DEVICES)
+				return why_set(why, PVHVM_USAGE, "more than %d devices", MAX_DEVICES);
+			if (c == 'N')
+				opt->nics[opt->nr_nics++] = optarg;
+			else
+				opt->disks[opt->nr_disks++] = optarg;
+			break;
+		case 'w':
+			if (!command_number(optarg, 0.1, WAIT_MAX, &opt->wait))
+				return why_set(why, PVHVM_USAGE, "--wait wants seconds from 0.1 to %.0f", WAIT_MAX);
+			break;
+		case 'S':
+			if (!sysfs_set_root(optarg))
+				return why_set(why, PVHVM_USAGE, "--sysroot: no folder %s", optarg);
+			break;
+		case 'h': return command_help(usage);
+		default: return why_set(why, PVHVM_USAGE, "see `pvhvm switch --help`");
+		}
+	}
+	if (optind < argc)
+		return why_set(why, PVHVM_USAGE, "unexpected argument %s; name devices by --nic or --disk",
+			       argv[optind]);
+	if ((opt->boot || opt->forget) &&
+	    (opt->boot == opt->forget || opt->nr_nics || opt->nr_disks ||
+	     opt->all_nics || opt->all_disks))
+		return why_set(why, PVHVM_USAGE, "--boot and --forget stand alone: devices come from %s",
+			       PERSIST_CONF);
+	if (!opt->nr_nics && !opt->nr_disks && !opt->all_nics && !opt->all_disks && !opt->boot)
+		opt->all_nics = opt->all_disks = true;
+	return PVHVM_OK;
+}
+
+__attribute__((format(printf, 2, 3)))
+static void skip(struct job *job, const char *fmt, ...)
+{
+	char line[400];
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(line, sizeof(line), fmt, args);
+	va_end(args);
+	if (job->nr_skipped < MAX_DEVICES * 2)
+		job->skipped[job->nr_skipped++] = text_copy(line);
+	say("%s", line);
+}
+
+/* Take a NIC into the job. A named one that cannot go is an error. */
+static int add_nic(struct job *job, const struct nic *nic, bool named, struct why *why)
+{
+	struct nic_switch *ns = &job->nics[job->nr_nics];
+	int code = PVHVM_OK;
+
+	for (int i = 0; i < job->nr_nics; i++)
+		if (!strcmp(job->nics[i].name, nic->name))
+			return PVHVM_OK;
+	if (job->nr_nics == MAX_DEVICES)
+		return PVHVM_OK;
+	if (nic->reason[0])
+		code = why_set(why, PVHVM_NOTHING, "%s stays emulated: %s; see `pvhvm status`",
+			       nic->name, nic->reason);
+	if (!code) {
+		code = nic_begin(ns, job->nl, nic, !job->opt.dry_run && !job->opt.boot,
+				 job->opt.wait, why);
+		if (code)
+			nic_end(ns);
+		else
+			job->nr_nics++;
+	}
+	if (!code && ns->cfg.notes[0])
+		say_err("pvhvm: %s: %s", nic->name, ns->cfg.notes);
+	if (code && !named) {
+		skip(job, "%s", why->text);
+		code = PVHVM_OK;
+	}
+	return code;
+}
+
+static int add_disk(struct job *job, const struct disk *disk, bool named, struct why *why)
+{
+	struct disk_switch *ds = &job->disks[job->nr_disks];
+	int code = PVHVM_OK;
+
+	for (int i = 0; i < job->nr_disks; i++)
+		if (!strcmp(job->disks[i].name, disk->name))
+			return PVHVM_OK;
+	if (job->nr_disks == MAX_DEVICES)
+		return PVHVM_OK;
+	if (disk->reason[0])
+		code = why_set(why, PVHVM_NOTHING, "%s stays emulated: %s; see `pvhvm status`",
+			       disk->name, disk->reason);
+	if (!code)
+		code = disk_begin(ds, disk, job->opt.wait, why);
+	if (!code) {
+		job->nr_disks++;
+		if (!strcmp(disk->driver, "ata_piix"))
+			job->ide_disk_moved = true;
+	} else if (!named) {
+		skip(job, "%s stays emulated: %s", disk->name,
+		     disk->use[0] ? disk->use : why->text);
+		code = PVHVM_OK;
+	}
+	return code;
+}
+
+static int not_emulated(const char *name, bool found, enum dev_kind kind, struct why *why)
+{
+	if (!found)
+		return why_set(why, PVHVM_NOTHING, "there is no device %s; `pvhvm status` lists them", name);
+	if (kind == DEV_PV)
+		return why_set(why, PVHVM_NOTHING, "%s is a PV device already: nothing to do", name);
+	return why_set(why, PVHVM_NOTHING,
+		       "%s is not an emulated device of this guest: only those have PV twins", name);
+}
+
+static int choose_nics(struct job *job, struct why *why)
+{
+	for (int i = 0; i < job->opt.nr_nics; i++) {
+		const char *name = job->opt.nics[i];
+		struct nic *nic = devices_nic(&job->devs, name);
+		int code;
+
+		if (!nic || nic->kind != DEV_EMULATED)
+			code = not_emulated(name, nic || if_nametoindex(name),
+					    nic ? nic->kind : DEV_OTHER, why);
+		else
+			code = add_nic(job, nic, true, why);
+		if (code)
+			return code;
+	}
+	for (int i = 0; i < job->devs.nr_nics && job->opt.all_nics; i++)
+		if (job->devs.nics[i].kind == DEV_EMULATED)
+			add_nic(job, &job->devs.nics[i], false, why);
+	return PVHVM_OK;
+}
+
+static int choose_disks(struct job *job, struct why *why)
+{
+	for (int i = 0; i < job->opt.nr_disks; i++) {
+		const char *name = job->opt.disks[i];
+		struct disk *disk = devices_disk(&job->devs, name);
+		int code;
+
+		if (!disk || disk->kind != DEV_EMULATED)
+			code = not_emulated(name, disk, disk ? disk->kind : DEV_OTHER, why);
+		else
+			code = add_disk(job, disk, true, why);
+		if (code)
+			return code;
+	}
+	for (int i = 0; i < job->devs.nr_disks && job->opt.all_disks; i++)
+		if (job->devs.disks[i].kind == DEV_EMULATED)
+			add_disk(job, &job->devs.disks[i], false, why);
+	return PVHVM_OK;
+}
+
+/* At boot: devices of the file whose emulated side and twin are there. */
+static int choose_remembered(struct job *job, bool complain, struct why *why)
+{
+	int missing = 0;
+
+	for (int i = 0; i < job->persist.nr_macs; i++) {
+		struct nic *nic = devices_nic(&job->devs, job->persist.macs[i]);
+
+		if (nic && !nic->reason[0])
+			add_nic(job, nic, false, why);
+		else
+			missing++;
+		if (complain && (!nic || nic->reason[0]))
+			skip(job, "NIC %s: %s", job->persist.macs[i],
+			     nic ? nic->reason : "no such emulated NIC (any more)");
+	}
+	for (int i = 0; i < job->persist.nr_vdevs; i++) {
+		struct disk *found = NULL;
+
+		for (int j = 0; j < job->devs.nr_disks; j++)
+			if (job->devs.disks[j].kind == DEV_EMULATED &&
+			    job->devs.disks[j].vdev == job->persist.vdevs[i])
+				found = &job->devs.disks[j];
+		if (found && !found->reason[0])
+			add_disk(job, found, false, why);
+		else
+			missing++;
+		if (complain && (!found || found->reason[0]))
+			skip(job, "disk %ld: %s", job->persist.vdevs[i],
+			     found ? found->reason : "no such emulated disk (any more)");
+	}
+	return missing;
+}
+
+static void forget_choice(struct job *job)
+{
+	for (int i = 0; i < job->nr_nics; i++)
+		nic_end(&job->nics[i]);
+	for (int i = 0; i < job->nr_disks; i++)
+		disk_end(&job->disks[i]);
+	job->nr_nics = 0;
+	job->nr_disks = 0;
+	job->ide_disk_moved = false;
+}
+
+static int choose_at_boot(struct job *job, struct why *why)
+{
+	double end = text_now() + job->opt.wait;
+	bool last;
+
+	if (persist_is_empty(&job->persist))
+		return why_set(why, PVHVM_NOTHING, "%s names no device", PERSIST_CONF);
+	do {
+		last = text_now() > end;
+		xen_look(&job->xen);
+		devices_free(&job->devs);
+		devices_look(&job->devs);
+		forget_choice(job);
+		/* Twins connect one after the other while the modules load. */
+		if (!choose_remembered(job, last, why))
+			break;
+		if (!last)
+			usleep(200000);
+	} while (!last);
+	return xen_need(&job->xen, why);
+}
+
+static int unplug_nics(void *arg, struct why *why)
+{
+	struct job *job = arg;
+
+	return xen_unplug(&job->xen, "nics", why);
+}
+
+static int unplug_ide(void *arg, struct why *why)
+{
+	struct job *job = arg;
+
+	return xen_unplug(&job->xen, "ide-disks", why);
+}
+
+static void plan_persist(struct job *job, struct persist *p, bool nics)
+{
+	if (job->opt.no_persist || job->opt.boot)
+		return;
+	persist_read(p);
+	for (int i = 0; i < job->nr_disks; i++)
+		persist_add_disk(p, job->disks[i].vdev);
+	for (int i = 0; i < job->nr_nics && nics; i++)
+		persist_add_nic(p, job->nics[i].mac);
+	plan_add(&job->plan, persist_save, persist_unsave, p,
+		 text_printf("write %s, so that the next boot does this again", PERSIST_CONF),
+		 text_printf("put the file back as it was"));
+}
+
+static void plan_disks(struct job *job)
+{
+	int emulated = 0;
+
+	for (int i = 0; i < job->nr_disks; i++)
+		disk_plan(&job->plan, &job->disks[i]);
+	plan_persist(job, &job->with_disks, false);
+	for (int i = 0; i < job->devs.nr_disks; i++)
+		emulated += job->devs.disks[i].kind == DEV_EMULATED;
+	if (job->ide_disk_moved && job->nr_disks == emulated)
+		plan_add_final(&job->plan, unplug_ide, job,
+			       text_printf("unplug the class ide-disks: the host takes them away until the next reset"));
+	else
+		skip(job, "not every emulated disk is switched, so the host keeps them: a SCSI rescan or reboot shows them again");
+}
+
+static void plan_nics(struct job *job)
+{
+	for (int i = 0; i < job->nr_nics; i++)
+		nic_plan_move(&job->plan, &job->nics[i]);
+	for (int i = 0; i < job->nr_nics; i++)
+		nic_plan_remove(&job->plan, &job->nics[i]);
+	plan_persist(job, &job->with_all, true);
+	/* It takes them all, so each one must have been moved. */
+	if (job->nr_nics == devices_count_emulated_nics())
+		plan_add_final(&job->plan, unplug_nics, job,
+			       text_printf("unplug the class nics: the host takes them away until the next reset"));
+	else
+		skip(job, "not every emulated NIC is switched, so the host keeps them: a PCI rescan or reboot shows them again");
+}
+
+/* Each class ends with the one step that has no way back. */
+static void make_plan(struct job *job)
+{
+	if (job->nr_disks)
+		plan_disks(job);
+	if (job->nr_nics)
+		plan_nics(job);
+}
+
+static struct json_object *devices_json(const struct job *job)
+{
+	struct json_object *list = json_object_new_array(), *o;
+
+	for (int i = 0; i < job->nr_nics; i++) {
+		const struct nic_switch *ns = &job->nics[i];
+
+		o = json_object_new_object();
+		json_object_object_add(o, "nic", json_object_new_string(ns->name));
+		json_object_object_add(o, "mac", json_object_new_string(ns->mac));
+		json_object_object_add(o, "was", json_object_new_string(ns->pv_name));
+		if (ns->up_at > 0 && ns->down_at > 0)
+			json_object_object_add(o, "outage_seconds",
+					       json_object_new_double(ns->up_at - ns->down_at));
+		if (ns->peer)
+			json_object_object_add(o, "verified_by", json_object_new_string(ns->peer_text));
+		if (ns->cfg.notes[0])
+			json_object_object_add(o, "notes", json_object_new_string(ns->cfg.notes));
+		json_object_array_add(list, o);
+	}
+	for (int i = 0; i < job->nr_disks; i++) {
+		const struct disk_switch *ds = &job->disks[i];
+
+		o = json_object_new_object();
+		json_object_object_add(o, "disk", json_object_new_string(ds->name));
+		json_object_object_add(o, "vdev", json_object_new_int64(ds->vdev));
+		json_object_object_add(o, "pv_disk", json_object_new_string(ds->pv_name));
+		json_object_array_add(list, o);
+	}
+	return list;
+}
+
+static void print_json(const struct job *job, int code, const struct why *why)
+{
+	struct json_object *o = json_object_new_object();
+	struct json_object *skipped = json_object_new_array();
+	char *text;
+
+	for (int i = 0; i < job->nr_skipped; i++)
+		json_object_array_add(skipped, json_object_new_string(job->skipped[i]));
+	json_object_object_add(o, "exit", json_object_new_int(code));
+	json_object_object_add(o, "message", json_object_new_string(why->text));
+	json_object_object_add(o, "dry_run", json_object_new_boolean(job->opt.dry_run));
+	json_object_object_add(o, "devices", devices_json(job));
+	json_object_object_add(o, "steps", plan_json(&job->plan));
+	json_object_object_add(o, "skipped", skipped);
+	text = text_printf("%s\n", json_object_to_json_string_ext(o, JSON_C_TO_STRING_PRETTY |
+								    JSON_C_TO_STRING_SPACED));
+	say_raw(text);
+	free(text);
+	json_object_put(o);
+}
+
+static void print_outcome(const struct job *job)
+{
+	for (int i = 0; i < job->nr_disks; i++)
+		say("%s is now %s (PV, %s)", job->disks[i].name, job->disks[i].pv_name,
+		    job->disks[i].pvdev);
+	for (int i = 0; i < job->nr_nics; i++) {
+		const struct nic_switch *ns = &job->nics[i];
+
+		if (ns->up_at > 0)
+			say("%s is now PV: outage %.0f ms%s%s", ns->name,
+			    (ns->up_at - ns->down_at) * 1e3,
+			    ns->peer ? ", verified with " : "", ns->peer_text);
+		else
+			say("%s is now PV (it was down)", ns->name);
+	}
+}
+
+/* Two at once would undo each other's steps. */
+static int take_lock(struct why *why)
+{
+	char *path = sysfs_file("/run/pvhvm-switch.lock");
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	int err = fd < 0 ? errno : 0;
+
+	free(path);
+	if (fd < 0)
+		return why_set(why, PVHVM_FAILED, "cannot open the lock /run/pvhvm-switch.lock: %s",
+			       strerror(err));
+	/* Held until the process ends. */
+	if (flock(fd, LOCK_EX | LOCK_NB))
+		return why_set(why, PVHVM_REFUSED, "another pvhvm switch is running: wait for it");
+	return PVHVM_OK;
+}
+
+static int choose(struct job *job, struct why *why)
+{
+	int code;
+
+	if (job->opt.boot)
+		return choose_at_boot(job, why);
+	code = xen_need(&job->xen, why);
+	if (!code)
+		code = choose_nics(job, why);
+	if (!code)
+		code = choose_disks(job, why);
+	return code;
+}
+
+static int run(struct job *job, struct why *why)
+{
+	int code;
+
+	if (!job->opt.dry_run && geteuid())
+		return why_set(why, PVHVM_NOT_ROOT, "switching devices needs root: run it with sudo, or see --dry-run");
+	if (!job->opt.dry_run) {
+		code = take_lock(why);
+		if (code)
+			return code;
+	}
+	if (job->opt.forget)
+		return job->opt.dry_run ? PVHVM_OK : persist_forget(why);
+	job->nl = netlink_open(why);
+	if (!job->nl)
+		return PVHVM_FAILED;
+	persist_read(&job->persist);
+	xen_look(&job->xen);
+	devices_look(&job->devs);
+	code = choose(job, why);
+	if (code)
+		return code;
+	if (!job->nr_nics && !job->nr_disks)
+		return why_set(why, PVHVM_NOTHING, "no emulated device can be switched; `pvhvm status` says why");
+	make_plan(job);
+	if (job->opt.dry_run) {
+		plan_print(&job->plan);
+		return PVHVM_OK;
+	}
+	code = plan_run(&job->plan, why);
+	if (!code)
+		print_outcome(job);
+	return code;
+}
+
+static void end(struct job *job)
+{
+	forget_choice(job);
+	plan_free(&job->plan);
+	persist_free(&job->persist);
+	persist_free(&job->with_disks);
+	persist_free(&job->with_all);
+	devices_free(&job->devs);
+	netlink_close(job->nl);
+	for (int i = 0; i < job->nr_skipped; i++)
+		free(job->skipped[i]);
+	free(job);
+}
+
+int command_switch(int argc, char **argv, struct why *why)
+{
+	struct job *job = text_alloc(sizeof(*job));
+	int code = parse(argc, argv, &job->opt, why);
+
+	if (code) {
+		free(job);
+		return code == COMMAND_HELPED ? PVHVM_OK : code;
+	}
+	say_quiet(job->opt.json);
+	code = run(job, why);
+	/* Nothing about a switch may keep a guest from booting. */
+	if (job->opt.boot && code) {
+		say_err("pvhvm: %s; booting with the emulated devices", why->text);
+		code = PVHVM_OK;
+	}
+	if (!code)
+		why->text[0] = '\0';
+	if (job->opt.json)
+		print_json(job, code, why);
+	end(job);
+	return code;
+}

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "text.h"
+
+/* Small enough that a tty which polls as writable takes it without waiting. */
+#define CHUNK 256
+
+struct queue {
+	char *data;
+	size_t len;
+	bool dead;	/* a write failed: the reader is gone for good */
+};
+
+static struct queue queues[3];
+static bool quiet_output;
+
+static void out_of_memory(void)
+{
+	static const char line[] = "pvhvm: out of memory\n";
+
+	if (write(STDERR_FILENO, line, sizeof(line) - 1) < 0)
+		_exit(PVHVM_FAILED);
+	_exit(PVHVM_FAILED);
+}
+
+int why_set(struct why *why, int code, const char *fmt, ...)
+{
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(why->text, sizeof(why->text), fmt, args);
+	va_end(args);
+	return code;
+}
+
+static char *format(const char *fmt, va_list args)
+{
+	char *s;
+
+	if (vasprintf(&s, fmt, args) < 0)
+		out_of_memory();
+	return s;
+}
+
+char *text_printf(const char *fmt, ...)
+{
+	va_list args;
+	char *s;
+
+	va_start(args, fmt);
+	s = format(fmt, args);
+	va_end(args);
+	return s;
+}
+
+char *text_copy(const char *s)
+{
+	char *copy = strdup(s);
+
+	if (!copy)
+		out_of_memory();
+	return copy;
+}
+
+void *text_alloc(size_t size)
+{
+	void *p = calloc(1, size);
+
+	if (!p)
+		out_of_memory();
+	return p;
+}
+
+void *text_grow(void *old, size_t count, size_t size)
+{
+	void *p = reallocarray(old, count, size);
+
+	if (!p)
+		out_of_memory();
+	return p;
+}
+
+void text_set(char *to, size_t size, const char *from)
+{
+	size_t len = strnlen(from, size - 1);
+
+	memcpy(to, from, len);
+	to[len] = '\0';
+}
+
+/* Write what goes without waiting longer than @wait_ms for the reader. */
+static void drain(int fd, int wait_ms)
+{
+	struct queue *q = &queues[fd];
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	while (q->len && !q->dead) {
+		size_t chunk = q->len < CHUNK ? q->len : CHUNK;
+		ssize_t n;
+
+		if (poll(&p, 1, wait_ms) <= 0)
+			return;
+		n = write(fd, q->data, chunk);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			q->dead = true;
+			return;
+		}
+		q->len -= n;
+		memmove(q->data, q->data + n, q->len);
+	}
+}
+
+static void queue_text(int fd, const char *text, bool line)
+{
+	struct queue *q = &queues[fd];
+	size_t len = strlen(text);
+
+	if (q->dead)
+		return;
+	q->data = text_grow(q->data, q->len + len + 1, 1);
+	memcpy(q->data + q->len, text, len);
+	q->len += len;
+	if (line)
+		q->data[q->len++] = '\n';
+	drain(fd, 0);
+}
+
+void say(const char *fmt, ...)
+{
+	va_list args;
+	char *s;
+
+	if (quiet_output)
+		return;
+	va_start(args, fmt);
+	s = format(fmt, args);
+	va_end(args);
+	queue_text(STDOUT_FILENO, s, true);
+	free(s);
+}
+
+void say_err(const char *fmt, ...)
+{
+	va_list args;
+	char *s;
+
+	va_start(args, fmt);
+	s = format(fmt, args);
+	va_end(args);
+	queue_text(STDERR_FILENO, s, true);
+	free(s);
+}
+
+void say_raw(const char *text)
+{
+	queue_text(STDOUT_FILENO, text, false);
+}
+
+void say_quiet(bool quiet)
+{
+	quiet_output = quiet;
+}
+
+void say_flush(void)
+{
+	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+		drain(fd, 2000);
+		free(queues[fd].data);
+		queues[fd].data = NULL;
+		queues[fd].len = 0;
+	}
+}
+
+double text_now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return t.tv_sec + t.tv_nsec / 1e9;
+}

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * text.h: strings, error lines, and output that never blocks a switch.
+ */
+#ifndef PVHVM_TEXT_H
+#define PVHVM_TEXT_H
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "exit_codes.h"
+
+/* One line: the cause, and the way out. */
+struct why {
+	char text[512];
+};
+
+/**
+ * why_set() - say why something failed
+ * @why: filled; an earlier text is replaced
+ * @code: returned, so that a caller can write `return why_set(...)`
+ */
+__attribute__((format(printf, 3, 4)))
+int why_set(struct why *why, int code, const char *fmt, ...);
+
+/* printf into a new string; never NULL (out of memory ends the program). */
+__attribute__((format(printf, 1, 2), malloc))
+char *text_printf(const char *fmt, ...);
+char *text_copy(const char *s);
+void *text_alloc(size_t size);		/* zeroed, never NULL */
+void *text_grow(void *old, size_t count, size_t size);
+
+/* Copy with truncation, always terminated. */
+void text_set(char *to, size_t size, const char *from);
+
+/**
+ * say() - a line for people, on standard output
+ *
+ * Lines are queued and written only while the terminal takes them at once:
+ * an ssh session running over the NIC that is being switched must not be able
+ * to stop the switch by not reading. What is left is written by say_flush().
+ */
+__attribute__((format(printf, 1, 2)))
+void say(const char *fmt, ...);
+void say_quiet(bool quiet);		/* drop say() lines: --json is in use */
+void say_flush(void);			/* waits up to two seconds for the reader */
+
+/* A progress or warning line on standard error; same queueing rules. */
+__attribute__((format(printf, 1, 2)))
+void say_err(const char *fmt, ...);
+
+/* Put a finished text (JSON) on standard output, in full. */
+void say_raw(const char *text);
+
+/* Monotonic time in seconds. */
+double text_now(void);
+
+#endif
