@@ -8,6 +8,7 @@ each recipe (this file), in the cache that the testbed keeps, too.
 """
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -26,6 +27,8 @@ SERIES = {
     "6.12": ("trixie", "gcc-14"),
     "newest": ("trixie-backports", "gcc-14"),
 }
+# Series whose headers are there a second time, as of a kernel without any Xen support.
+WITHOUT_XEN = ("6.1", "newest")
 DPKG_OPTIONS = ["force-unsafe-io", "path-exclude=/usr/share/doc/*", "path-exclude=/usr/share/man/*",
                 "path-exclude=/usr/share/locale/*", "path-exclude=/usr/share/info/*"]
 
@@ -109,6 +112,28 @@ def _unpack(deb, root):
     subprocess.run(["tar", "-x", "--keep-directory-symlink", "-C", str(root)], input=tar, check=True)
 
 
+def _without_xen(root, kernel):
+    """A copy of a kernel's configured headers with CONFIG_XEN and all that hangs on it off."""
+    name = f"{kernel}-noxen"
+    old, new = (root / f"usr/src/linux-headers-{k}" for k in (kernel, name))
+    shutil.copytree(old, new, symlinks=True)
+    option = re.compile(r"\bCONFIG_(\w*_)?XEN(_\w+|FS|BUS\w*)?\b")
+    for part in (".config", "include/config/auto.conf", "include/generated/autoconf.h"):
+        path = new / part
+        lines = path.read_text().splitlines(keepends=True)
+        path.write_text("".join(line for line in lines if not option.search(line)))
+    symbols = new / "Module.symvers"
+    symbols.write_text("".join(line for line in symbols.read_text().splitlines(keepends=True)
+                               if not re.search(r"\b(drivers|arch/x86)/xen/", line)))
+    makefile = new / "Makefile"
+    makefile.write_text(makefile.read_text().replace(f"KBUILD_OUTPUT=/usr/src/linux-headers-{kernel}",
+                                                     f"KBUILD_OUTPUT=/usr/src/linux-headers-{name}"))
+    modules = root / "usr/lib/modules" / name
+    modules.mkdir()
+    (modules / "build").symlink_to(f"/usr/src/linux-headers-{name}")
+    return name
+
+
 def fill(root):
     """Called by mmdebstrap as its customize hook: unpacks the headers into the root."""
     root = pathlib.Path(root)
@@ -124,7 +149,10 @@ def fill(root):
         new = {p.name for p in (root / "lib/modules").glob("*")} - before
         if len(new) != 1:
             raise RootError(f"headers of {release} brought {len(new)} kernels, one was expected")
-        table.append(f"{series} {new.pop()} {compiler}\n")
+        kernel = new.pop()
+        table.append(f"{series} {kernel} {compiler}\n")
+        if series in WITHOUT_XEN:
+            table.append(f"{series}-noxen {_without_xen(root, kernel)} {compiler}\n")
     (root / "kernels").write_text("".join(table))
     _unpack_checkpatch(root)
 
