@@ -1,4 +1,137 @@
 // SPDX-License-Identifier: GPL-2.0-only
+/*
+ * clock.c: the clocksource "xen", from the time block of each vCPU.
+ *
+ * One rdtsc and a multiplication, where a guest that distrusts its TSC would
+ * otherwise read the HPET or the ACPI timer, both a VM exit away.
+ */
 #include "platform.h"
-int clock_init(void) { return 0; }
-void clock_exit(void) { }
+
+#include <asm/msr.h>
+#include <asm/tsc.h>
+#include <linux/atomic.h>
+#include <linux/clocksource.h>
+#include <linux/delay.h>
+#include <linux/rcupdate.h>
+
+#include "clock_math.h"
+#include "hypercall.h"
+#include "vcpu.h"
+
+/*
+ * Above hpet (250) and acpi_pm (200), below a TSC (300) that the kernel has
+ * found trustworthy: that one is as cheap, and user space can read it without
+ * a system call. A TSC found unstable rates 0.
+ */
+#define CLOCK_RATING	290
+
+static atomic64_t last = ATOMIC64_INIT(0);
+static bool registered;
+
+/*
+ * A CPU reads the clock before its hotplug callback has told us its number;
+ * vCPU 0's block must do, never_back() hides the difference.
+ */
+static const struct vcpu_time_info *time_block(void)
+{
+	const struct vcpu_info *info = vcpu_of(smp_processor_id())->info;
+
+	return info ? &info->time : &platform_shared_info->vcpu_info[0].time;
+}
+
+static u64 read_time(u8 *flags)
+{
+	const struct vcpu_time_info *src;
+	struct vcpu_time_info t;
+	u64 now;
+
+	preempt_disable_notrace();
+	src = time_block();
+	/* The TSC is read in between: a copy of before, time of after. */
+	do {
+		while (!clock_snapshot(src, &t))
+			cpu_relax();
+		now = clock_at(&t, rdtsc_ordered());
+		smp_rmb();
+	} while (READ_ONCE(src->version) != t.version);
+	preempt_enable_notrace();
+	*flags = t.flags;
+	return now;
+}
+
+/* Each vCPU's time is right to within a little; together they must not turn. */
+static u64 never_back(u64 now)
+{
+	u64 seen = atomic64_read(&last), before;
+
+	for (;;) {
+		if (now <= seen)
+			return seen;
+		before = atomic64_cmpxchg(&last, seen, now);
+		if (before == seen)
+			return now;
+		seen = before;
+	}
+}
+
+static u64 clock_read(struct clocksource *cs)
+{
+	u8 flags;
+	u64 now = read_time(&flags);
+
+	return flags & XEN_PVCLOCK_TSC_STABLE_BIT ? now : never_back(now);
+}
+
+/*
+ * No owner: a clock in use would pin the module for good. Unregistering makes
+ * the kernel choose another one.
+ */
+static struct clocksource xen_clocksource = {
+	.name = "xen",
+	.rating = CLOCK_RATING,
+	.read = clock_read,
+	.mask = CLOCKSOURCE_MASK(64),
+	.flags = CLOCK_SOURCE_IS_CONTINUOUS,
+};
+
+/**
+ * clock_init() - offer the clocksource
+ *
+ * A Xen that does not vouch for its time in HVM guests is left alone, and that
+ * is no failure. Context: process; may sleep. Return: 0 or negative errno.
+ */
+int clock_init(void)
+{
+	int ret;
+
+	if (!hypercall_feature(XENFEAT_hvm_safe_pvclock)) {
+		pr_info("Xen's time is not safe in HVM guests here; no clocksource\n");
+		return 0;
+	}
+	atomic64_set(&last, 0);
+	ret = clocksource_register_hz(&xen_clocksource, NSEC_PER_SEC);
+	registered = !ret;
+	return ret;
+}
+
+/**
+ * clock_exit() - take it back; the kernel changes over to the next best
+ *
+ * Cannot fail, hence waits when the kernel knows no other clock (it always
+ * does, but for those that somebody unbound by hand).
+ */
+void clock_exit(void)
+{
+	if (!registered)
+		return;
+	while (clocksource_unregister(&xen_clocksource)) {
+		pr_err_once("no other clocksource; waiting for one\n");
+		msleep(1000);
+	}
+	registered = false;
+	/*
+	 * A task may have been preempted on its way into or out of our read.
+	 * Such a one is not in any ordinary RCU section.
+	 */
+	synchronize_rcu_tasks();
+}

@@ -111,7 +111,7 @@ static int setup_page(void)
 	if (!eax)
 		return -EOPNOTSUPP;
 	/* The low bits would select a page, were there more than one. */
-	ret = wrmsrl_safe(msr, pa);
+	ret = wrmsrq_safe(msr, pa);
 	if (!ret)
 		static_branch_enable(&hypercall_use_page);
 	return ret;

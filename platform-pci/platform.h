@@ -35,11 +35,33 @@ void physmap_free(struct page *page);
 unsigned int physmap_lost(void);
 
 /* shared_info.c */
+
+#define NOTE_VCPU_PAGES	4
+
+/**
+ * struct shared_info_note - what has to outlive the module
+ * @magic: the note is there
+ * @vcpu_page: frames of vcpu_info.c's pages, 0 for none
+ * @unplugged: classes unplugged, a mask of 1 << enum pvhvm_class
+ * @check: over the rest
+ *
+ * The shared info page belongs to the domain, not to a kernel: it stays across
+ * module reload and kexec, and starts as zeros whenever the guest is reset.
+ * That is as long as an unplug lasts, about which the host cannot be asked. So
+ * the note sits at that page's end, which struct shared_info leaves unused.
+ */
+struct shared_info_note {
+	u64 magic;
+	u64 vcpu_page[NOTE_VCPU_PAGES];
+	u32 unplugged;
+	u32 check;
+};
+
 extern struct shared_info *platform_shared_info;
 int shared_info_init(void);
 void shared_info_exit(void);
-u32 shared_info_note_get(void);
-void shared_info_note_set(u32 value);
+void shared_info_note_get(struct shared_info_note *copy);
+void shared_info_note_set(const struct shared_info_note *value);
 
 /* gnttab.c */
 struct gnttab_usage {
@@ -58,7 +80,7 @@ void clock_exit(void);
 int unplug_init(void);
 void unplug_exit(void);
 ssize_t unplug_show(char *buf);
-int unplug_store(const char *class_name, size_t len);
+int unplug_store(const char *name);
 
 /* sysfs.c */
 int platform_sysfs_init(void);

@@ -6,30 +6,19 @@
  */
 #include "platform.h"
 
+#include <linux/bitops.h>
 #include <linux/build_bug.h>
 #include <linux/gfp.h>
+#include <linux/kernel.h>
 #include <linux/mm.h>
 
 #include "hypercall.h"
 
-/*
- * The page belongs to the domain, not to a kernel: it lives as long as the
- * device model process does, across module reload and kexec, and starts as
- * zeros with every reset. That is the lifetime of an unplug, about which the
- * host cannot be asked, so a note about it sits at the page's end, which
- * struct shared_info leaves unused.
- */
-struct shared_info_note {
-	u64 magic;
-	u32 value;
-	u32 check;
-};
-
-#define NOTE_MAGIC	0x65746f6e6d766870ull	/* "phvmnote" */
-
 struct shared_info *platform_shared_info;
 
 static struct page *shared_page;
+
+#define NOTE_MAGIC	0x65746f6e6d766870ull	/* "phvmnote" */
 
 static struct shared_info_note *note(void)
 {
@@ -39,28 +28,39 @@ static struct shared_info_note *note(void)
 		sizeof(struct shared_info_note);
 }
 
-/**
- * shared_info_note_get() - read the note that outlives the module
- *
- * Return: what shared_info_note_set() wrote since the guest was last reset,
- * maybe from an earlier load of this module; 0 if it never did.
- */
-u32 shared_info_note_get(void)
+static u32 note_check(const struct shared_info_note *n)
 {
-	struct shared_info_note copy = *note();
+	u32 sum = n->unplugged;
+	unsigned int i;
 
-	if (copy.magic != NOTE_MAGIC || copy.check != ~copy.value)
-		return 0;
-	return copy.value;
+	for (i = 0; i < ARRAY_SIZE(n->vcpu_page); i++)
+		sum = rol32(sum, 7) ^ lower_32_bits(n->vcpu_page[i]);
+	return ~sum;
 }
 
-void shared_info_note_set(u32 value)
+/**
+ * shared_info_note_get() - read the note that outlives the module
+ * @copy: what shared_info_note_set() last wrote since the guest was reset,
+ *	maybe in an earlier load of this module; all zero if it never did
+ */
+void shared_info_note_get(struct shared_info_note *copy)
 {
-	*note() = (struct shared_info_note) {
-		.magic = NOTE_MAGIC,
-		.value = value,
-		.check = ~value,
-	};
+	*copy = *note();
+	if (copy->magic != NOTE_MAGIC || copy->check != note_check(copy))
+		memset(copy, 0, sizeof(*copy));
+}
+
+/**
+ * shared_info_note_set() - write it
+ * @value: as got, and changed; magic and check are filled in here
+ */
+void shared_info_note_set(const struct shared_info_note *value)
+{
+	struct shared_info_note n = *value;
+
+	n.magic = NOTE_MAGIC;
+	n.check = note_check(&n);
+	*note() = n;
 }
 
 /**

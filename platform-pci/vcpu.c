@@ -12,19 +12,12 @@
 #include <asm/cpuid/api.h>
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
-#include <linux/mm.h>
-#include <linux/slab.h>
 #include <xen-public/arch-x86/cpuid.h>
 
 #include "evtchn.h"
 #include "hypercall.h"
 #include "upcall.h"
 #include "vcpu.h"
-
-/* How many vCPUs have their block in the shared info page. */
-#ifndef VCPU_IN_SHARED_INFO
-#define VCPU_IN_SHARED_INFO	XEN_LEGACY_MAX_VCPUS
-#endif
 
 static DEFINE_PER_CPU(struct platform_vcpu, vcpus);
 
@@ -70,23 +63,6 @@ u32 vcpu_read_id(void)
 	return (cpuid_ebx(1) >> 24) / 2;
 }
 
-/*
- * Info blocks beyond the shared page's go where we say, and that can be said
- * but once in a vCPU's life: not even unloading takes it back, Xen writes
- * there until the guest is reset. So those blocks live in pages that are never
- * freed, and a note in the first vCPU's... see extra_find().
- */
-static int place_info(struct platform_vcpu *v)
-{
-	if (v->info)
-		return 0;
-	if (v->id < VCPU_IN_SHARED_INFO) {
-		v->info = &platform_shared_info->vcpu_info[v->id];
-		return 0;
-	}
-	return -EOPNOTSUPP;
-}
-
 static int vcpu_online(unsigned int cpu)
 {
 	struct platform_vcpu *v = vcpu_of(cpu);
@@ -96,7 +72,7 @@ static int vcpu_online(unsigned int cpu)
 	v->cpu = cpu;
 	v->id = vcpu_read_id();
 	what = "info block";
-	ret = place_info(v);
+	ret = v->info ? 0 : vcpu_info_place(v);
 	if (ret)
 		goto err;
 	if (!upcall_by_vector())
@@ -115,8 +91,11 @@ static int vcpu_online(unsigned int cpu)
 err:
 	pr_warn("CPU %u (vCPU %u) takes no events: %s: %d\n", cpu, v->id,
 		what, ret);
-	/* Once loaded, a CPU may come up without; it is of use all the same. */
-	return loading ? ret : 0;
+	/*
+	 * A CPU is of use all the same, and must not be kept from coming up.
+	 * But loading while memory is short would end in a half of everything.
+	 */
+	return loading && ret == -ENOMEM ? ret : 0;
 }
 
 static int vcpu_offline(unsigned int cpu)
@@ -160,6 +139,7 @@ int vcpu_init(void)
 {
 	int ret;
 
+	vcpu_info_init();
 	zero.info = &platform_shared_info->vcpu_info[0];
 	if (!upcall_by_vector()) {
 		ret = evtchn_vcpu_prepare(&zero);

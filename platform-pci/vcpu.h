@@ -47,4 +47,8 @@ void vcpu_exit(void);
 u32 vcpu_read_id(void);
 struct platform_vcpu *vcpu_zero(void);
 
+/* vcpu_info.c */
+void vcpu_info_init(void);
+int vcpu_info_place(struct platform_vcpu *v);
+
 #endif /* PVHVM_VCPU_H */
