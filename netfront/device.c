@@ -8,10 +8,12 @@
  *	InitWait	Closed		backend anew: -> Initialising
  *	Connected	Connected	carrier on, twin up
  *	Closing		any		tear down, -> Closed
- *	Closed		any		the same; then, if the toolstack still
+ *	Closed		any		the same; then, if it was not us who
+ *					wanted to close, and the toolstack still
  *					wants the device, -> Initialising
  *
- * All of it in the bus's callbacks, one at a time.
+ * All of it in the bus's callbacks, one at a time. The bus publishes Closing
+ * for us before it calls remove, after a quarantine, and on shutdown.
  */
 #include "netfront.h"
 
@@ -52,6 +54,7 @@ static void device_disconnect(struct netf_dev *nd)
 {
 	unsigned int i;
 
+	cancel_delayed_work_sync(&nd->announce);
 	netf_netdev_dead(nd);
 	twin_down(nd);
 	for (i = 0; i < nd->nr_queues; i++)
@@ -86,6 +89,14 @@ static int device_build(struct netf_dev *nd)
 	return netf_publish(nd);
 }
 
+/* We are not connected any more, and want to begin again when we can. */
+static void device_fatal(struct netf_dev *nd, int err, const char *what)
+{
+	device_disconnect(nd);
+	nd->restart = true;
+	pvhvm_dev_fatal(nd->pdev, err, "%s", what);
+}
+
 static void device_connect(struct netf_dev *nd)
 {
 	int err;
@@ -94,6 +105,7 @@ static void device_connect(struct netf_dev *nd)
 		pvhvm_dev_error(nd->pdev, -ECONNABORTED,
 				"given up after %u attempts; unbind and bind to try again",
 				nd->failures);
+		nd->pdev->idle = true;
 		return;
 	}
 	nd->failures++;
@@ -101,10 +113,20 @@ static void device_connect(struct netf_dev *nd)
 	err = device_build(nd);
 	if (!err)
 		err = pvhvm_switch_state(nd->pdev, XenbusStateConnected);
-	if (err) {
-		device_disconnect(nd);
-		pvhvm_dev_fatal(nd->pdev, err, "cannot connect");
-	}
+	if (err)
+		device_fatal(nd, err, "cannot connect");
+}
+
+/*
+ * After a migration the switches must learn where we are now. Not at once:
+ * the stack does not send before it has noticed the carrier.
+ */
+static void device_announce(struct work_struct *work)
+{
+	struct netf_dev *nd = container_of(work, struct netf_dev,
+					   announce.work);
+
+	netdev_notify_peers(nd->netdev);
 }
 
 static void device_live(struct netf_dev *nd)
@@ -115,14 +137,12 @@ static void device_live(struct netf_dev *nd)
 		return;
 	err = netf_fail_step(nd, "live") ? -ENOMEM : netf_netdev_live(nd);
 	if (err) {
-		device_disconnect(nd);
-		pvhvm_dev_fatal(nd->pdev, err, "cannot start");
+		device_fatal(nd, err, "cannot start");
 		return;
 	}
 	nd->failures = 0;
 	twin_up(nd);
-	/* After a migration the switches must learn where we are now. */
-	netdev_notify_peers(nd->netdev);
+	schedule_delayed_work(&nd->announce, HZ / 5);
 	netdev_info(nd->netdev, "connected, %u queue%s%s\n", nd->nr_queues,
 		    nd->nr_queues > 1 ? "s" : "",
 		    nd->feat.split_channels ? ", split channels" : "");
@@ -133,16 +153,21 @@ static void device_restart(struct netf_dev *nd)
 {
 	struct pvhvm_device *pdev = nd->pdev;
 
-	if (pdev->quarantined)
-		return;
-	pvhvm_switch_state(pdev, XenbusStateInitialising);
+	nd->restart = false;
+	if (!pdev->quarantined)
+		pvhvm_switch_state(pdev, XenbusStateInitialising);
 }
 
 static void device_closed(struct netf_dev *nd)
 {
+	struct pvhvm_device *pdev = nd->pdev;
+
+	/* Not our wish, and not the bus's: the backend's. */
+	if (pdev->state == XenbusStateConnected)
+		nd->restart = true;
 	device_disconnect(nd);
-	if (nd->pdev->state != XenbusStateClosed)
-		pvhvm_frontend_closed(nd->pdev);
+	if (pdev->state != XenbusStateClosed)
+		pvhvm_frontend_closed(pdev);
 }
 
 void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
@@ -155,6 +180,7 @@ void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 			break;
 		if (pdev->state == XenbusStateConnected) {
 			/* Its Closing will take us further. */
+			nd->restart = true;
 			pvhvm_switch_state(pdev, XenbusStateClosing);
 			break;
 		}
@@ -175,7 +201,8 @@ void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 		if (pdev->state == XenbusStateInitialising)
 			break;
 		device_closed(nd);
-		if (pvhvm_xs_read_uint(pdev->otherend, "online", 1, 0))
+		if (nd->restart &&
+		    pvhvm_xs_read_uint(pdev->otherend, "online", 1, 0))
 			device_restart(nd);
 		break;
 	default:
@@ -245,6 +272,7 @@ int netf_probe(struct pvhvm_device *pdev)
 		goto err_free_netdev;
 	}
 	device_read_mtu(nd);
+	INIT_DELAYED_WORK(&nd->announce, device_announce);
 	pvhvm_set_drvdata(pdev, nd);
 
 	err = netf_fail_step(nd, "register") ? -ENOMEM :
@@ -253,8 +281,6 @@ int netf_probe(struct pvhvm_device *pdev)
 		pvhvm_dev_error(pdev, err, "cannot register a network device");
 		goto err_clear_drvdata;
 	}
-	/* A backend left Closed by an earlier driver comes back on this. */
-	device_restart(nd);
 	return 0;
 
 err_clear_drvdata:

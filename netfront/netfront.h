@@ -26,6 +26,7 @@
 #include <linux/netdevice.h>
 #include <linux/timer.h>
 #include <linux/u64_stats_sync.h>
+#include <linux/workqueue.h>
 
 #include <pvhvm/bus.h>
 #include <pvhvm/evtchn.h>
@@ -248,6 +249,8 @@ struct netf_features {
  * @live: the backend is connected, NAPI runs; changes under RTNL
  * @broken: the backend broke the protocol: nobody touches the rings
  * @twin: counted as a connected twin of an emulated NIC
+ * @restart: begin again once the backend has closed
+ * @announce: tells the network where we are
  * @failures: connections in a row that came to nothing
  * @step: steps passed so far, for the parameter fail_step
  * @tx_given_up: packets never freed because the backend would not let go
@@ -262,6 +265,8 @@ struct netf_dev {
 	bool live;
 	bool broken;
 	atomic_t twin;
+	bool restart;
+	struct delayed_work announce;
 	unsigned int failures;
 	unsigned int step;
 	unsigned int tx_given_up;

@@ -41,9 +41,10 @@ static unsigned int tx_room(const struct netf_tx *tx)
 {
 	RING_IDX cons = smp_load_acquire(&tx->cons);
 	u32 tail = smp_load_acquire(&tx->id_tail);
+	unsigned int ids = tail - READ_ONCE(tx->id_head);
+	unsigned int slots = NETF_TX_SIZE - (READ_ONCE(tx->prod) - cons);
 
-	return min(NETF_TX_SIZE - (READ_ONCE(tx->prod) - cons),
-		   tail - READ_ONCE(tx->id_head));
+	return min(slots, ids);
 }
 
 static u16 tx_id_take(struct netf_tx *tx)
