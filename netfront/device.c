@@ -18,6 +18,7 @@
 #include "netfront.h"
 
 #include <linux/etherdevice.h>
+#include <linux/hex.h>
 #include <linux/slab.h>
 
 #include <pvhvm/unplug.h>
