@@ -607,6 +607,18 @@ err_free_fwnode:
 	return ret;
 }
 
+/**
+ * evtchn_abandon() - have Xen close all ports and let go of our pages
+ *
+ * For a kernel that is about to be replaced; no event arrives any more.
+ * Context: process; may sleep.
+ */
+void evtchn_abandon(void)
+{
+	if (evtchn_reset_all())
+		pr_warn("the next kernel will find event channels open\n");
+}
+
 void evtchn_exit(void)
 {
 	if (!port_domain)

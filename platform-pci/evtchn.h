@@ -47,6 +47,7 @@ extern const struct evtchn_ops evtchn_2l_ops, evtchn_fifo_ops;
 /* evtchn.c */
 int evtchn_init(void);
 void evtchn_exit(void);
+void evtchn_abandon(void);
 int evtchn_vcpu_prepare(struct platform_vcpu *v);
 void evtchn_vcpu_release(struct platform_vcpu *v);
 void evtchn_vcpu_up(struct platform_vcpu *v);

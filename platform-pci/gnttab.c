@@ -357,6 +357,22 @@ static void wait_for_peers(void)
 			nr_parked);
 }
 
+/**
+ * gnttab_abandon() - give the frames back, but go on pointing at them
+ *
+ * For a kernel that is about to be replaced. Peers keep what they have mapped;
+ * the next kernel finds those entries when it looks at the table.
+ * Context: process.
+ */
+void gnttab_abandon(void)
+{
+	unsigned int i;
+
+	cancel_delayed_work_sync(&reaper);
+	for (i = 0; i < nr_frames; i++)
+		physmap_restore(frames[i]->page);
+}
+
 void gnttab_exit(void)
 {
 	if (!frames)

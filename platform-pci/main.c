@@ -7,6 +7,7 @@
  */
 #include "platform.h"
 
+#include <linux/kernel.h>
 #include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/wait.h>
@@ -133,6 +134,24 @@ static void platform_remove(struct pci_dev *pdev)
 	undo_steps(ARRAY_SIZE(steps));
 }
 
+/*
+ * The kernel goes, perhaps to make room for another one (kexec): nothing of
+ * Xen's may be left in memory that the next one takes for ordinary RAM. Those
+ * above have stopped, or hang in the air from here on; nothing is freed.
+ */
+static void platform_shutdown(struct pci_dev *pdev)
+{
+	if (!READ_ONCE(ready) || system_state != SYSTEM_RESTART)
+		return;
+	WRITE_ONCE(ready, false);
+	clock_exit();
+	upcall_renounce();
+	evtchn_abandon();
+	gnttab_abandon();
+	vcpu_info_abandon();
+	shared_info_abandon();
+}
+
 static const struct pci_device_id platform_ids[] = {
 	{ PCI_DEVICE(XEN_VENDOR_ID, XEN_PLATFORM_ID) },
 	{ }
@@ -144,6 +163,7 @@ static struct pci_driver platform_driver = {
 	.id_table = platform_ids,
 	.probe = platform_probe,
 	.remove = platform_remove,
+	.shutdown = platform_shutdown,
 	.driver = {
 		.probe_type = PROBE_FORCE_SYNCHRONOUS,
 		/* Interrupts and grants must not be pulled from below users. */

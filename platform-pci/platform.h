@@ -60,6 +60,7 @@ struct shared_info_note {
 extern struct shared_info *platform_shared_info;
 int shared_info_init(void);
 void shared_info_exit(void);
+void shared_info_abandon(void);
 void shared_info_note_get(struct shared_info_note *copy);
 void shared_info_note_set(const struct shared_info_note *value);
 
@@ -70,6 +71,7 @@ struct gnttab_usage {
 
 int gnttab_init(void);
 void gnttab_exit(void);
+void gnttab_abandon(void);
 void gnttab_usage(struct gnttab_usage *usage);
 
 /* clock.c */

@@ -91,6 +91,19 @@ int shared_info_init(void)
 }
 
 /**
+ * shared_info_abandon() - give the page back, but go on pointing at it
+ *
+ * For a kernel that is about to be replaced: what follows may still look at
+ * vCPU blocks and masks, and finds RAM. Context: process.
+ */
+void shared_info_abandon(void)
+{
+	memset(platform_shared_info->evtchn_mask, 0xff,
+	       sizeof(platform_shared_info->evtchn_mask));
+	physmap_restore(shared_page);
+}
+
+/**
  * shared_info_exit() - give the page back
  *
  * Xen's own page stays in being, with all events masked.
@@ -99,10 +112,8 @@ void shared_info_exit(void)
 {
 	if (!shared_page)
 		return;
-	memset(platform_shared_info->evtchn_mask, 0xff,
-	       sizeof(platform_shared_info->evtchn_mask));
+	shared_info_abandon();
 	platform_shared_info = NULL;
-	physmap_restore(shared_page);
 	physmap_free(shared_page);
 	shared_page = NULL;
 }

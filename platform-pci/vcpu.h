@@ -49,6 +49,7 @@ struct platform_vcpu *vcpu_zero(void);
 
 /* vcpu_info.c */
 void vcpu_info_init(void);
+void vcpu_info_abandon(void);
 int vcpu_info_place(struct platform_vcpu *v);
 
 #endif /* PVHVM_VCPU_H */

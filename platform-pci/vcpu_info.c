@@ -52,6 +52,21 @@ void vcpu_info_init(void)
 		pages[i] = still_ours(note.vcpu_page[i]);
 }
 
+/**
+ * vcpu_info_abandon() - swap the pages for fresh RAM
+ *
+ * For a kernel that is about to be replaced: Xen goes on writing to the old
+ * memory, which no guest frame leads to any more. Context: process.
+ */
+void vcpu_info_abandon(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < NOTE_VCPU_PAGES; i++)
+		if (pages[i])
+			physmap_restore(pages[i]);
+}
+
 static struct page *page_at(unsigned int index)
 {
 	struct shared_info_note note;
