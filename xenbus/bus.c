@@ -66,7 +66,9 @@ static void bus_shutdown(struct device *dev)
 		device_shutdown_pv(to_pvhvm_device(dev));
 }
 
-DEFINE_BUS_THUNKS(bus_match, bus_uevent, bus_remove);
+DEFINE_BUS_MATCH(bus_match);
+DEFINE_BUS_UEVENT(bus_uevent);
+DEFINE_BUS_REMOVE(bus_remove);
 
 struct bus_type pvhvm_bus = {
 	.name = "pvhvm",

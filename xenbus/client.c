@@ -138,9 +138,9 @@ int pvhvm_ring_alloc(struct pvhvm_device *pdev, struct pvhvm_ring *ring,
 	unsigned int i;
 	int err;
 
+	memset(ring, 0, sizeof(*ring));
 	if (!nr_pages || nr_pages > PVHVM_RING_MAX_PAGES)
 		return -EINVAL;
-	memset(ring, 0, sizeof(*ring));
 	/* Each page has a count of its own, so that it can be parked alone. */
 	ring->addr = alloc_pages_exact(nr_pages * PAGE_SIZE,
 				       GFP_KERNEL | __GFP_ZERO | __GFP_NOWARN);

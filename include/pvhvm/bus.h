@@ -37,7 +37,6 @@
  *	(a disk on hold): nobody waits for it. Cleared before probe
  * @gone: the toolstack has removed it from xenstore
  * @lock: serialises the driver's callbacks; held around each
- * remaining members: the bus's own (see xenbus/bus.c)
  */
 struct pvhvm_device {
 	struct device dev;
@@ -50,13 +49,15 @@ struct pvhvm_device {
 	enum xenbus_state otherend_state;
 	bool quarantined;
 	bool idle;
+	bool gone;
+	/* held around each callback of the driver */
 	struct mutex lock;
+	/* private: the bus's own, see xenbus/device.c */
+	bool live;
+	const char *why;
 	struct pvhvm_xs_watch watch;
 	struct completion down;
 	struct list_head list;
-	bool gone;
-	bool live;
-	const char *why;
 	struct work_struct quarantine_work;
 	char type_buf[PVHVM_ID_SIZE];
 };
@@ -95,6 +96,7 @@ void pvhvm_driver_unregister(struct pvhvm_driver *drv);
 
 /**
  * pvhvm_driver_register() - offer a driver; known devices are probed at once
+ * @drv: the driver, with .type, .probe and .remove at least
  *
  * Waits, bounded (module parameter backend_timeout of xenbus, in seconds),
  * until the devices of this type that xenstore lists have connected, failed
@@ -115,34 +117,52 @@ static inline void pvhvm_set_drvdata(struct pvhvm_device *pdev, void *data)
 
 /**
  * pvhvm_switch_state() - publish our state
+ * @pdev: the device
+ * @state: the state
  *
  * A no-op when it is the state already. Context: may sleep; @lock held or in
- * a callback. Return: 0 or negative errno.
+ * a callback. Return: 0; -ENODEV when the toolstack has removed the device;
+ * or another negative errno, which has been logged.
  */
 int pvhvm_switch_state(struct pvhvm_device *pdev, enum xenbus_state state);
 
 /**
  * pvhvm_frontend_closed() - the teardown handshake is done on our side
+ * @pdev: the device
  *
- * Publishes Closed and wakes whoever waits for it in remove.
+ * Publishes Closed, so that the backend lets go of our pages; the driver has
+ * stopped using them. When the driver is unbound, the bus publishes Closing,
+ * and a driver that answers the backend's Closing with this call before its
+ * remove is called finds its pages free there. Context: as
+ * pvhvm_switch_state().
  */
 void pvhvm_frontend_closed(struct pvhvm_device *pdev);
 
 /**
  * pvhvm_dev_error() - log a problem and write it to error/<nodename>/error
+ * @pdev: the device
  * @err: negative errno
+ * @fmt: what went wrong, without a newline
+ *
+ * Context: may sleep.
  */
 __printf(3, 4)
 void pvhvm_dev_error(struct pvhvm_device *pdev, int err, const char *fmt, ...);
 
 /**
  * pvhvm_dev_fatal() - the same, then publish Closing: the device is given up
+ * @pdev: the device
+ * @err: negative errno
+ * @fmt: what went wrong, without a newline
+ *
+ * Context: as pvhvm_switch_state().
  */
 __printf(3, 4)
 void pvhvm_dev_fatal(struct pvhvm_device *pdev, int err, const char *fmt, ...);
 
 /**
  * pvhvm_quarantine() - the backend broke the protocol
+ * @pdev: the device
  * @why: one line, constant text
  *
  * Logs once, marks the device (sysfs "quarantined"), and schedules work that
@@ -167,12 +187,23 @@ struct pvhvm_ring {
 
 /**
  * pvhvm_ring_alloc() - allocate and grant a ring's pages to the backend
- * pvhvm_ring_free() - revoke and free; pages that the backend still has
- *	mapped are parked, not freed. A zeroed ring is a no-op.
+ * @pdev: the device whose backend gets access
+ * @ring: filled on success, zeroed on failure
+ * @nr_pages: 1..PVHVM_RING_MAX_PAGES
+ *
  * Context: process; may sleep.
+ * Return: 0, -EINVAL, -ENOMEM, or -ENOSPC when the grant table is full.
  */
 int pvhvm_ring_alloc(struct pvhvm_device *pdev, struct pvhvm_ring *ring,
 		     unsigned int nr_pages);
+
+/**
+ * pvhvm_ring_free() - revoke and free
+ * @ring: a ring; a zeroed one is a no-op. Zeroed on return
+ *
+ * Pages that the backend still has mapped are parked, not freed.
+ * Context: process; may sleep.
+ */
 void pvhvm_ring_free(struct pvhvm_ring *ring);
 
 #endif /* PVHVM_BUS_H */
