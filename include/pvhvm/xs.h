@@ -20,6 +20,8 @@
 /**
  * pvhvm_xs_read() - read a node
  * @txn: transaction id or PVHVM_XS_NONE
+ * @dir: directory
+ * @node: node in it
  * @len: if not NULL, the value's length without the added NUL
  *
  * Return: the value, NUL-terminated, to be freed with kfree(); or ERR_PTR().
@@ -28,15 +30,23 @@ char *pvhvm_xs_read(u32 txn, const char *dir, const char *node, size_t *len);
 
 /**
  * pvhvm_xs_read_u64() - read a node that holds an unsigned decimal number
+ * @txn: transaction id or PVHVM_XS_NONE
+ * @dir: directory
+ * @node: node in it
  * @value: written on success only
+ *
  * Return: 0; -ENOENT if absent; -EINVAL if it is not a number.
  */
 int pvhvm_xs_read_u64(u32 txn, const char *dir, const char *node, u64 *value);
 
 /**
  * pvhvm_xs_read_uint() - the same, bounded, with a default
+ * @dir: directory
+ * @node: node in it
  * @max: values above are a breach of protocol: warned about, @def is used
  * @def: given if the node is absent, unreadable or out of bounds
+ *
+ * Return: the number.
  */
 unsigned int pvhvm_xs_read_uint(const char *dir, const char *node,
 				unsigned int max, unsigned int def);
@@ -51,7 +61,11 @@ int pvhvm_xs_rm(u32 txn, const char *dir, const char *node);
 
 /**
  * pvhvm_xs_directory() - names of a node's children
+ * @txn: transaction id or PVHVM_XS_NONE
+ * @dir: directory
+ * @node: node in it
  * @count: their number
+ *
  * Return: an array of @count strings in one allocation, freed with kfree();
  * or ERR_PTR().
  */
@@ -75,22 +89,34 @@ int pvhvm_xs_transaction(int (*fn)(u32 txn, void *arg), void *arg);
  * @path: the path, set by the owner, lives as long as the watch
  * @fn: called from the watch thread, may sleep and make requests; @path is
  *      what changed
- * @list, @id: the core's; zeroed memory is a watch that is not set
+ *
+ * Zeroed memory is a watch that is not set.
  */
 struct pvhvm_xs_watch {
 	const char *path;
 	void (*fn)(struct pvhvm_xs_watch *watch, const char *path);
+	/* private: the core's */
 	struct list_head list;
 	u32 id;
 };
 
 /**
- * pvhvm_xs_watch() - start; @fn fires once at once, as xenstore defines
- * pvhvm_xs_unwatch() - stop; on return @fn is not running (unless called from
- *	within @fn itself) and will not run again; closed watch is a no-op if
- *	its list head is empty (INIT_LIST_HEAD)
+ * pvhvm_xs_watch() - start to watch
+ * @watch: a watch that is not set, @path and @fn filled in
+ *
+ * @fn is called once at once, as xenstore defines, possibly before this
+ * returns. Context: process; sleeps.
+ * Return: 0, or negative errno and the watch is not set.
  */
 int pvhvm_xs_watch(struct pvhvm_xs_watch *watch);
+
+/**
+ * pvhvm_xs_unwatch() - stop watching
+ * @watch: a watch; one that is not set is a no-op
+ *
+ * On return @fn is not running (unless called from within @fn itself) and
+ * will not run again. Hold no lock that @fn takes. Context: process; sleeps.
+ */
 void pvhvm_xs_unwatch(struct pvhvm_xs_watch *watch);
 
 #endif /* PVHVM_XS_H */
