@@ -32,6 +32,11 @@ static int client_write_state(u32 txn, void *arg)
 	return pvhvm_xs_printf(txn, s->pdev->nodename, "state", "%u", s->state);
 }
 
+static bool client_is_closing(enum xenbus_state state)
+{
+	return state == XenbusStateClosing || state == XenbusStateClosed;
+}
+
 int pvhvm_switch_state(struct pvhvm_device *pdev, enum xenbus_state state)
 {
 	struct client_state s = { .pdev = pdev, .state = state };
@@ -39,6 +44,9 @@ int pvhvm_switch_state(struct pvhvm_device *pdev, enum xenbus_state state)
 
 	if (pdev->state == state)
 		return 0;
+	/* a backend that is offered a new start now would map pages again */
+	if (pdev->leaving && !client_is_closing(state))
+		return -ENODEV;
 	err = pvhvm_xs_transaction(client_write_state, &s);
 	if (!err || err == -ENOENT)
 		WRITE_ONCE(pdev->state, state);

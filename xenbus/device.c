@@ -8,6 +8,7 @@
  */
 #include "xenbus.h"
 
+#include <linux/kernel.h>
 #include <linux/slab.h>
 
 /* Domains above are special numbers (DOMID_SELF and others, xen/xen.h). */
@@ -264,6 +265,7 @@ static int device_start(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 	pdev->quarantined = false;
 	pdev->why = NULL;
 	pdev->idle = false;
+	pdev->leaving = false;
 	reinit_completion(&pdev->down);
 	err = device_find_otherend(pdev);
 	if (!err)
@@ -312,12 +314,14 @@ void device_remove_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 }
 
 /*
- * Reboot, power-off, kexec. In the last case the memory that the backend may
- * write to gets another owner, so it must have let go before.
+ * A restart may be a kexec, which cannot be told from here: then the memory
+ * that the backend may write to gets another owner, so it must have let go
+ * before. A guest that powers off needs no such care.
  */
 void device_shutdown_pv(struct pvhvm_device *pdev)
 {
-	if (!READ_ONCE(pdev->live) || pdev->state != XenbusStateConnected)
+	if (system_state != SYSTEM_RESTART || !READ_ONCE(pdev->live) ||
+	    pdev->state != XenbusStateConnected)
 		return;
 	handshake_close(pdev);
 	mutex_lock(&pdev->lock);

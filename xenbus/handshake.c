@@ -141,6 +141,7 @@ int handshake_reset(struct pvhvm_device *pdev)
 void handshake_close(struct pvhvm_device *pdev)
 {
 	mutex_lock(&pdev->lock);
+	pdev->leaving = true;
 	if (pdev->state < XenbusStateClosing ||
 	    pdev->state > XenbusStateClosed)
 		pvhvm_switch_state(pdev, XenbusStateClosing);

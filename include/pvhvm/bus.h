@@ -54,6 +54,7 @@ struct pvhvm_device {
 	struct mutex lock;
 	/* private: the bus's own, see xenbus/device.c */
 	bool live;
+	bool leaving;
 	const char *why;
 	struct pvhvm_xs_watch watch;
 	struct completion down;
@@ -121,8 +122,9 @@ static inline void pvhvm_set_drvdata(struct pvhvm_device *pdev, void *data)
  * @state: the state
  *
  * A no-op when it is the state already. Context: may sleep; @lock held or in
- * a callback. Return: 0; -ENODEV when the toolstack has removed the device;
- * or another negative errno, which has been logged.
+ * a callback. Return: 0; -ENODEV when the toolstack has removed the device, or
+ * when the bus is closing it and @state is not Closing or Closed; or another
+ * negative errno, which has been logged.
  */
 int pvhvm_switch_state(struct pvhvm_device *pdev, enum xenbus_state state);
 
