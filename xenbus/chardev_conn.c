@@ -100,7 +100,7 @@ static void chardev_abort(struct chardev_txn *t)
 {
 	const struct kvec no = { .iov_base = "F", .iov_len = 2 };
 
-	if (t->generation == xs_generation())
+	if (t->generation == xs_generation() && !xs_is_silent())
 		xs_command(XS_TRANSACTION_END, t->id, &no, 1);
 	list_del(&t->list);
 	kfree(t);

@@ -11,6 +11,9 @@
 
 #include <pvhvm/suspend.h>
 
+/* Between a PREPARE that went well and what follows it. */
+static bool suspend_prepared;
+
 static int suspend_prepare(void)
 {
 	int err;
@@ -18,6 +21,7 @@ static int suspend_prepare(void)
 	bus_suspend();
 	watch_pause();
 	err = xs_suspend();
+	suspend_prepared = !err;
 	if (!err)
 		return 0;
 	pr_err("cannot suspend: xenstore requests are still unanswered\n");
@@ -28,6 +32,7 @@ static int suspend_prepare(void)
 
 static void suspend_undo(void)
 {
+	suspend_prepared = false;
 	xs_resume(false);
 	watch_unpause();
 	bus_cancel();
@@ -35,6 +40,7 @@ static void suspend_undo(void)
 
 static void suspend_resume(void)
 {
+	suspend_prepared = false;
 	xs_resume(true);
 	watch_resume();
 	watch_unpause();
@@ -44,9 +50,12 @@ static void suspend_resume(void)
 static int suspend_notify(struct notifier_block *nb, unsigned long event,
 			  void *data)
 {
-	switch (event) {
-	case PVHVM_SUSPEND_PREPARE:
+	if (event == PVHVM_SUSPEND_PREPARE)
 		return notifier_from_errno(suspend_prepare());
+	/* we, or somebody before us, said no: there is nothing to undo here */
+	if (!suspend_prepared)
+		return NOTIFY_OK;
+	switch (event) {
 	case PVHVM_SUSPEND_CANCELLED:
 		suspend_undo();
 		break;

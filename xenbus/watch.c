@@ -219,15 +219,16 @@ static bool watch_is_running(const struct pvhvm_xs_watch *w)
 
 void pvhvm_xs_unwatch(struct pvhvm_xs_watch *w)
 {
-	int err;
-
 	/* never watched, zeroed memory included */
 	if (!w->list.next || list_empty(&w->list))
 		return;
 	watch_unlist(w);
-	err = watch_tell(XS_UNWATCH, w);
-	if (err && err != -ENOENT)
-		pr_debug("unwatch %s: %d\n", w->path, err);
+	/*
+	 * Without an answer the watch may stay with the server; its events
+	 * find nothing here. Not worth many time-outs in a row.
+	 */
+	if (!xs_is_silent())
+		watch_tell(XS_UNWATCH, w);
 	if (current != watch.thread)
 		wait_event(watch.idle, !watch_is_running(w));
 }

@@ -176,6 +176,9 @@ void *xs_talk(u32 type, u32 txn, const struct kvec *parts, unsigned int nr,
 /* xs_talk() for a reply that says no more than OK. Return: 0 or errno. */
 int xs_command(u32 type, u32 txn, const struct kvec *parts, unsigned int nr);
 
+/* A request has timed out and nothing has been heard from the server since. */
+bool xs_is_silent(void);
+
 /* A number that no client of this ring has used lately. */
 u32 xs_fresh_id(void);
 

@@ -58,11 +58,24 @@ u32 xs_fresh_id(void)
 	return id;
 }
 
+bool xs_is_silent(void)
+{
+	return READ_ONCE(xs.silent);
+}
+
 static unsigned long xs_timeout(void)
 {
-	if (READ_ONCE(xs.silent))
+	if (xs_is_silent())
 		return XS_IMPATIENT;
 	return clamp(request_timeout, 5u, 600u) * HZ;
+}
+
+static void xs_timed_out(u32 type)
+{
+	xenbus_count(timeouts);
+	if (!xchg(&xs.silent, true))
+		pr_warn("xenstored does not answer (request type %u): is it running in dom0?\n",
+			type);
 }
 
 unsigned int xs_generation(void)
@@ -305,7 +318,7 @@ static int xs_send(struct xs_request *req, u32 txn, const struct kvec *parts,
 		return 0;
 	}
 	if (err == -ETIMEDOUT)
-		xenbus_count(timeouts);
+		xs_timed_out(req->type);
 	if (xs_forget(req))
 		return err;
 	/* It was failed by the reader thread at the same time: so be it. */
@@ -334,10 +347,7 @@ static int xs_wait(struct xs_request *req)
 		wait_for_completion(&req->done);
 		return 0;
 	}
-	xenbus_count(timeouts);
-	if (!xchg(&xs.silent, true))
-		pr_warn("xenstored does not answer (request type %u): is it running in dom0?\n",
-			req->type);
+	xs_timed_out(req->type);
 	return -ETIMEDOUT;
 }
 
