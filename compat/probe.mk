@@ -2,9 +2,13 @@
 # Finds out what the given kernel offers and puts compat/ before its headers.
 #
 # Each probes/X.c asks the kernel's headers one question, with the kernel's own
-# flags: it compiles, or it does not. compat/config.h gets one HAVE_X line for
-# each. Two canaries keep the method honest: with wrong flags everything fails
-# to compile and every HAVE_X would quietly be missing.
+# flags: it has an error, or it has none and compat/config.h gets HAVE_X. All
+# are compiled in one go, because reading the headers is what takes time: in an
+# emulated guest most of a minute for each. So a probe
+#  * names what it defines pvhvm_probe;
+#  * asks for a header with __has_include, as a missing one ends the compiler.
+# Two canaries keep the method honest: with wrong flags everything has errors,
+# and every HAVE_X would quietly be missing.
 
 # What make was given when it started here, for the range in ../KERNELS.
 include $(src)/KERNELS
@@ -14,43 +18,36 @@ ifneq ($(word 2,$(pvhvm-sorted)),$(pvhvm-series))
 $(warning pvhvm is tested on Linux $(KERNEL_MIN) to $(KERNEL_MAX); this is $(pvhvm-series))
 endif
 
-pvhvm-probe-src := $(wildcard $(src)/compat/probes/*.c)
-pvhvm-probes := $(patsubst $(src)/%.c,$(obj)/%.probe,$(pvhvm-probe-src))
 pvhvm-config := $(obj)/compat/config.h
+# The canary that must pass comes last: it also tells that nothing before it
+# has confused the compiler beyond its own end.
+pvhvm-questions := $(sort $(filter-out canary_pass,$(patsubst \
+	$(src)/compat/probes/%.c,%,$(wildcard $(src)/compat/probes/*.c)))) canary_pass
 pvhvm-objects := $(foreach m,$(obj-m:.o=-y),$(addprefix $(obj)/,$($(m))))
 
 # Probes see the kernel's headers, not the shadows, which need the answers.
-$(pvhvm-probes): LINUXINCLUDE := $(LINUXINCLUDE)
+$(pvhvm-config): LINUXINCLUDE := $(LINUXINCLUDE)
 LINUXINCLUDE := -I$(src)/compat $(LINUXINCLUDE)
 
-quiet_cmd_pvhvm_probe = PROBE   $(notdir $*)
-      cmd_pvhvm_probe = mkdir -p $(dir $@); \
-	name=HAVE_$$(basename $* | tr a-z A-Z); \
-	if $(CC) $(filter-out -Wp$(comma)-MMD%,$(c_flags)) -Werror \
-		-fsyntax-only $< 2>$@.log; \
-	then echo "\#define $$name 1"; \
-	else echo "/* no $$name */"; fi > $@
+# Errors belong to the probe that uses a macro, not to the macro's header; and
+# only what would be a misuse is one, whatever W= asks for.
+pvhvm-flags = $(filter-out -Wp$(comma)-MMD%,$(c_flags)) -fsyntax-only -Wno-error \
+	-Werror=implicit-function-declaration -Werror=incompatible-pointer-types \
+	-Werror=int-conversion \
+	$(call cc-option,-ftrack-macro-expansion=0) $(call cc-option,-ferror-limit=0)
 
-$(pvhvm-probes): $(obj)/%.probe: $(src)/%.c
-	$(call cmd,pvhvm_probe)
+quiet_cmd_pvhvm_config = PROBE   compat/config.h
+      cmd_pvhvm_config = mkdir -p $(dir $@); \
+	for name in $(pvhvm-questions); do \
+		printf '\#define pvhvm_probe pvhvm_probe_%s\n\#include "probes/%s.c"\n\#undef pvhvm_probe\n' \
+			$$name $$name; \
+	done >$(@D)/questions.c; \
+	LC_ALL=C $(CC) $(pvhvm-flags) $(@D)/questions.c 2>$(@D)/questions.log || :; \
+	sh $(src)/compat/answers $(@D)/questions.log $(pvhvm-questions) >$@ || { rm -f $@; exit 1; }
 
-quiet_cmd_pvhvm_config = CONFIG  compat/config.h
-      cmd_pvhvm_config = \
-	grep -q define $(obj)/compat/probes/canary_pass.probe || { \
-		cat $(obj)/compat/probes/canary_pass.probe.log >&2; \
-		echo "pvhvm: cannot compile against $(objtree):" \
-			"the reason is above" >&2; exit 1; }; \
-	if grep -q define $(obj)/compat/probes/canary_fail.probe; then \
-		echo "pvhvm: the compiler accepts what is wrong;" \
-			"compat/probes cannot tell kernels apart" >&2; \
-		exit 1; fi; \
-	{ echo "/* SPDX-License-Identifier: GPL-2.0-only */"; \
-	  echo "/* Made by compat/probe.mk for $(KERNELRELEASE) */"; \
-	  cat $(sort $(pvhvm-probes)); } > $@
-
-$(pvhvm-config): $(pvhvm-probes)
+$(pvhvm-config): $(src)/compat/answers $(wildcard $(src)/compat/probes/*.c)
 	$(call cmd,pvhvm_config)
 
 $(pvhvm-objects): $(pvhvm-config)
 
-clean-files += compat/config.h compat/probes/*.probe compat/probes/*.log
+clean-files += compat/config.h compat/questions.c compat/questions.log

@@ -5,10 +5,9 @@
  */
 #include <linux/device.h>
 
-static int match(struct device *dev, const struct device_driver *drv)
+void pvhvm_probe(struct bus_type *bus,
+		 int (*match)(struct device *dev,
+			      const struct device_driver *drv))
 {
-	return 0;
+	bus->match = match;
 }
-
-extern struct bus_type probe;
-struct bus_type probe = { .match = match };

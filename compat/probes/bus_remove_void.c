@@ -5,9 +5,7 @@
  */
 #include <linux/device.h>
 
-static void remove(struct device *dev)
+void pvhvm_probe(struct bus_type *bus, void (*remove)(struct device *dev))
 {
+	bus->remove = remove;
 }
-
-extern struct bus_type probe;
-struct bus_type probe = { .remove = remove };

@@ -5,10 +5,9 @@
  */
 #include <linux/device.h>
 
-static int uevent(const struct device *dev, struct kobj_uevent_env *env)
+void pvhvm_probe(struct bus_type *bus,
+		 int (*uevent)(const struct device *dev,
+			       struct kobj_uevent_env *env))
 {
-	return 0;
+	bus->uevent = uevent;
 }
-
-extern struct bus_type probe;
-struct bus_type probe = { .uevent = uevent };

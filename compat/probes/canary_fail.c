@@ -2,8 +2,8 @@
 /* Canary: must compile on no kernel. */
 #include <linux/kernel.h>
 
-int canary(void);
-int canary(void)
+int pvhvm_probe(void);
+int pvhvm_probe(void)
 {
 	return pvhvm_no_kernel_has_this();
 }

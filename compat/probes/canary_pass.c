@@ -2,8 +2,8 @@
 /* Canary: must compile on every kernel. */
 #include <linux/kernel.h>
 
-int canary(void);
-int canary(void)
+int pvhvm_probe(void);
+int pvhvm_probe(void)
 {
 	return BITS_PER_LONG;
 }

@@ -5,8 +5,7 @@
  */
 #include <linux/etherdevice.h>
 
-void probe(struct net_device *dev, const u8 *addr);
-void probe(struct net_device *dev, const u8 *addr)
+void pvhvm_probe(struct net_device *dev, const u8 *addr)
 {
 	eth_hw_addr_set(dev, addr);
 }

@@ -5,9 +5,7 @@
  */
 #include <linux/ethtool.h>
 
-void probe(const struct ethtool_ops *ops, struct net_device *dev,
-	   struct ethtool_ringparam *ring);
-void probe(const struct ethtool_ops *ops, struct net_device *dev,
+void pvhvm_probe(const struct ethtool_ops *ops, struct net_device *dev,
 	   struct ethtool_ringparam *ring)
 {
 	ops->get_ringparam(dev, ring, NULL, NULL);

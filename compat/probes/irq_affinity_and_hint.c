@@ -5,9 +5,7 @@
  */
 #include <linux/interrupt.h>
 
-int probe(unsigned int irq);
-
-int probe(unsigned int irq)
+int pvhvm_probe(unsigned int irq)
 {
 	return irq_set_affinity_and_hint(irq, NULL);
 }

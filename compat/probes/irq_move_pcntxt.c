@@ -5,4 +5,4 @@
  */
 #include <linux/irq.h>
 
-int flag = IRQ_MOVE_PCNTXT;
+int pvhvm_probe = IRQ_MOVE_PCNTXT;

@@ -5,9 +5,7 @@
  */
 #include <linux/netdevice.h>
 
-void probe(struct net_device *dev, struct napi_struct *napi,
-	   int (*poll)(struct napi_struct *, int));
-void probe(struct net_device *dev, struct napi_struct *napi,
+void pvhvm_probe(struct net_device *dev, struct napi_struct *napi,
 	   int (*poll)(struct napi_struct *, int))
 {
 	netif_napi_add(dev, napi, poll);

@@ -3,4 +3,6 @@
  * Is the page pool's header <net/page_pool/helpers.h>? Since a9ca9f9ceff3
  * ("page_pool: split types and declarations from page_pool.h", 6.6).
  */
-#include <net/page_pool/helpers.h>
+#if !__has_include(<net/page_pool/helpers.h>)
+#error no
+#endif

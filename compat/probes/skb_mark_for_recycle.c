@@ -6,8 +6,7 @@
  */
 #include <linux/skbuff.h>
 
-void probe(struct sk_buff *skb);
-void probe(struct sk_buff *skb)
+void pvhvm_probe(struct sk_buff *skb)
 {
 	skb_mark_for_recycle(skb);
 }

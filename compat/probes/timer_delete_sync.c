@@ -5,8 +5,7 @@
  */
 #include <linux/timer.h>
 
-void probe(struct timer_list *t);
-void probe(struct timer_list *t)
+void pvhvm_probe(struct timer_list *t)
 {
 	timer_delete_sync(t);
 }
