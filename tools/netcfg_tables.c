@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "netcfg.h"
 #include "netcfg_tables.h"
@@ -21,29 +22,35 @@
 
 #define USER_HZ 100
 
+#define SETTLE_TRIES 50
+#define SETTLE_US 10000
+
 static void address_text(char buf[INET6_ADDRSTRLEN], int family, struct nlattr *a)
 {
 	if (!a || !inet_ntop(family, nla_data(a), buf, INET6_ADDRSTRLEN))
 		strcpy(buf, family == AF_INET ? "0.0.0.0" : "::");
 }
 
-static int give_addr(struct netlink *nl, struct nlmsghdr *h, int ifindex, struct why *why)
+static uint32_t addr_flags(struct nlmsghdr *h)
+{
+	struct ifaddrmsg *ifa = nlmsg_data(h);
+	struct nlattr *a = nlmsg_find_attr(h, sizeof(*ifa), IFA_FLAGS);
+
+	return a ? nla_get_u32(a) : ifa->ifa_flags;
+}
+
+/* The flags that can be asked for; the others are the kernel's to set. */
+static struct nl_msg *addr_msg(struct nlmsghdr *h, int ifindex, uint32_t extra)
 {
 	struct ifaddrmsg ifa = *(struct ifaddrmsg *)nlmsg_data(h);
-	uint32_t flags = ifa.ifa_flags;
-	char text[INET6_ADDRSTRLEN];
+	uint32_t flags = addr_flags(h);
 	struct nl_msg *msg;
 	struct nlattr *a;
-	int left, err;
+	int left;
 
-	a = nlmsg_find_attr(h, sizeof(ifa), IFA_FLAGS);
-	if (a)
-		flags = nla_get_u32(a);
 	flags &= ~(IFA_F_SECONDARY | IFA_F_TENTATIVE | IFA_F_DADFAILED |
 		   IFA_F_DEPRECATED | IFA_F_PERMANENT);
-	/* It was ours a moment ago: no need to ask whether somebody has it. */
-	if (ifa.ifa_family == AF_INET6)
-		flags |= IFA_F_NODAD;
+	flags |= extra;
 	ifa.ifa_index = ifindex;
 	ifa.ifa_flags = flags;
 	msg = netlink_msg(RTM_NEWADDR, NLM_F_CREATE | NLM_F_REPLACE, &ifa, sizeof(ifa));
@@ -51,14 +58,25 @@ static int give_addr(struct netlink *nl, struct nlmsghdr *h, int ifindex, struct
 		if (nla_type(a) != IFA_FLAGS)
 			nla_put(msg, nla_type(a), nla_len(a), nla_data(a));
 	nla_put_u32(msg, IFA_FLAGS, flags);
-	err = netlink_tell(nl, msg);
+	return msg;
+}
+
+/* An IPv6 address was ours a moment ago: no need to ask whether it is taken. */
+static int give_addr(struct netlink *nl, struct nlmsghdr *h, int ifindex, struct why *why)
+{
+	struct ifaddrmsg *ifa = nlmsg_data(h);
+	char text[INET6_ADDRSTRLEN];
+	struct nlattr *a;
+	int err;
+
+	err = netlink_tell(nl, addr_msg(h, ifindex, ifa->ifa_family == AF_INET6 ? IFA_F_NODAD : 0));
 	if (!err || err == -EEXIST)
 		return PVHVM_OK;
-	a = nlmsg_find_attr(h, sizeof(ifa), IFA_LOCAL);
-	address_text(text, ifa.ifa_family,
-		     a ? a : nlmsg_find_attr(h, sizeof(ifa), IFA_ADDRESS));
+	a = nlmsg_find_attr(h, sizeof(*ifa), IFA_LOCAL);
+	address_text(text, ifa->ifa_family,
+		     a ? a : nlmsg_find_attr(h, sizeof(*ifa), IFA_ADDRESS));
 	return why_set(why, PVHVM_FAILED, "cannot give the address %s/%d: %s",
-		       text, ifa.ifa_prefixlen, netlink_cause(nl));
+		       text, ifa->ifa_prefixlen, netlink_cause(nl));
 }
 
 static int give_neigh(struct netlink *nl, struct nlmsghdr *h, int ifindex)
@@ -92,10 +110,12 @@ static void put_multipath(struct nl_msg *msg, struct nlattr *mp, int from, int t
 
 	copy = nla_reserve(msg, RTA_MULTIPATH, left);
 	memcpy(nla_data(copy), nla_data(mp), left);
-	for (nh = nla_data(copy); RTNH_OK(nh, left); nh = RTNH_NEXT(nh)) {
+	for (nh = nla_data(copy); left >= (int)sizeof(*nh) && RTNH_OK(nh, left);
+	     nh = RTNH_NEXT(nh)) {
 		if (nh->rtnh_ifindex == from)
 			nh->rtnh_ifindex = to;
 		nh->rtnh_flags &= RTNH_F_ONLINK;
+		/* RTNH_NEXT() steps by the same amount. */
 		left -= RTNH_ALIGN(nh->rtnh_len);
 	}
 }
@@ -108,7 +128,7 @@ static void put_lifetime(struct nl_msg *msg, int family, struct nlattr *cache)
 		nla_put_u32(msg, RTA_EXPIRES, (ci->rta_expires + USER_HZ - 1) / USER_HZ);
 }
 
-static struct nl_msg *route_msg(struct nlmsghdr *h, int from, int to)
+static struct nl_msg *route_msg(struct nlmsghdr *h, int from, int to, bool onlink)
 {
 	struct rtmsg rtm = *(struct rtmsg *)nlmsg_data(h);
 	int flags = NLM_F_CREATE;
@@ -117,6 +137,8 @@ static struct nl_msg *route_msg(struct nlmsghdr *h, int from, int to)
 	int left;
 
 	rtm.rtm_flags &= RTNH_F_ONLINK;
+	if (onlink)
+		rtm.rtm_flags |= RTNH_F_ONLINK;
 	/*
 	 * Appending lets equal routes by other interfaces live; a multipath route
 	 * has kept its other legs and is replaced as a whole.
@@ -154,6 +176,14 @@ static bool has_gateway(struct nlmsghdr *h)
 	       nlmsg_find_attr(h, sizeof(struct rtmsg), RTA_MULTIPATH);
 }
 
+/* Routes by other interfaces are here because of their source address only. */
+static bool by_other(const struct netcfg *cfg, struct nlmsghdr *h)
+{
+	struct nlattr *oif = nlmsg_find_attr(h, sizeof(struct rtmsg), RTA_OIF);
+
+	return oif && nla_get_u32(oif) != (uint32_t)cfg->ifindex;
+}
+
 static int give_routes(struct netlink *nl, const struct netcfg *cfg, int ifindex,
 		       struct why *why)
 {
@@ -170,9 +200,14 @@ static int give_routes(struct netlink *nl, const struct netcfg *cfg, int ifindex
 
 			if (done[i] || (!pass && has_gateway(h)))
 				continue;
-			err = netlink_tell(nl, route_msg(h, cfg->ifindex, ifindex));
+			/*
+			 * Last try: the route to the gateway that let the kernel
+			 * accept this one has been removed since.
+			 */
+			err = netlink_tell(nl, route_msg(h, cfg->ifindex, ifindex,
+							 pass == ROUTE_PASSES - 1 && has_gateway(h)));
 			done[i] = !err || err == -EEXIST;
-			if (done[i])
+			if (done[i] || by_other(cfg, h))
 				continue;
 			failed = h;
 			text_set(cause, sizeof(cause), netlink_cause(nl));
@@ -245,6 +280,35 @@ void netcfg_flush_addrs(struct netlink *nl, int ifindex)
 		free(l.list.v[i]);
 	}
 	free(l.list.v);
+}
+
+static void on_tentative(struct nlmsghdr *h, void *arg)
+{
+	struct addr_list *l = arg;
+	struct ifaddrmsg *ifa = nlmsg_data(h);
+
+	if ((int)ifa->ifa_index == l->ifindex && (addr_flags(h) & IFA_F_TENTATIVE))
+		l->list.n++;
+}
+
+/* The kernel looks at the flag a moment after it has acknowledged the address. */
+void netcfg_settle_addrs(struct netlink *nl, const struct netcfg *cfg, int ifindex)
+{
+	struct addr_list l = { .ifindex = ifindex, .list.n = 1 };
+	struct ifaddrmsg ifa = { .ifa_family = AF_INET6 };
+
+	for (int i = 0; i < SETTLE_TRIES && l.list.n; i++) {
+		if (i)
+			usleep(SETTLE_US);
+		l.list.n = 0;
+		netlink_ask(nl, RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa), on_tentative, &l);
+	}
+	for (int i = 0; i < cfg->addrs.n && !l.list.n; i++) {
+		struct ifaddrmsg *one = nlmsg_data(cfg->addrs.v[i]);
+
+		if (one->ifa_family == AF_INET6 && !(addr_flags(cfg->addrs.v[i]) & IFA_F_NODAD))
+			netlink_tell(nl, addr_msg(cfg->addrs.v[i], ifindex, 0));
+	}
 }
 
 struct altname_search {

@@ -12,6 +12,12 @@ int netcfg_give_tables(struct netlink *nl, const struct netcfg *cfg, int ifindex
 /* Remove all addresses; what cannot be removed goes with the device. */
 void netcfg_flush_addrs(struct netlink *nl, int ifindex);
 
+/*
+ * IPv6 addresses are given without duplicate detection, which is a flag that
+ * stays; once they are in use, take it off those that did not have it.
+ */
+void netcfg_settle_addrs(struct netlink *nl, const struct netcfg *cfg, int ifindex);
+
 /* Does the link have this other name already? */
 bool netcfg_altname_is(struct netlink *nl, int ifindex, const char *name);
 

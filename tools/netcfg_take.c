@@ -208,7 +208,7 @@ static bool multipath_has(struct nlattr *mp, int ifindex)
 	struct rtnexthop *nh = nla_data(mp);
 	int left = nla_len(mp);
 
-	while (RTNH_OK(nh, left)) {
+	while (left >= (int)sizeof(*nh) && RTNH_OK(nh, left)) {
 		if (nh->rtnh_ifindex == ifindex)
 			return true;
 		left -= RTNH_ALIGN(nh->rtnh_len);
@@ -262,7 +262,8 @@ static void on_route(struct nlmsghdr *h, void *arg)
 		return;
 	}
 	ours = ours || (rtm->rtm_family == AF_INET && tb[RTA_PREFSRC] &&
-			!tb[RTA_NH_ID] && our_source(cfg, tb[RTA_PREFSRC]));
+			rtm->rtm_protocol != RTPROT_KERNEL && !tb[RTA_NH_ID] &&
+			our_source(cfg, tb[RTA_PREFSRC]));
 	if (ours)
 		keep(&cfg->routes, h);
 }

@@ -125,17 +125,16 @@ static void forget(struct netlink *nl)
 int netlink_ask(struct netlink *nl, int type, int flags, const void *head,
 		size_t len, void (*fn)(struct nlmsghdr *h, void *arg), void *arg)
 {
-	struct nl_msg *msg = netlink_msg(type, flags | (flags & NLM_F_DUMP ? 0 : NLM_F_ACK),
-					 head, len);
+	struct nl_msg *msg = netlink_msg(type, flags, head, len);
 	int err;
 
 	forget(nl);
 	nl->fn = fn;
 	nl->arg = arg;
 	err = nl_send_auto(nl->sk, msg);
+	/* One answer, or all parts of it: no acknowledgement comes on top. */
 	if (err >= 0)
-		err = flags & NLM_F_DUMP ? nl_recvmsgs_default(nl->sk) :
-					   nl_wait_for_ack(nl->sk);
+		err = nl_recvmsgs_default(nl->sk);
 	nl->fn = NULL;
 	nlmsg_free(msg);
 	return result(nl, err);

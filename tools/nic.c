@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "netcfg_tables.h"
 #include "nic.h"
 #include "probe.h"
 #include "sysfs.h"
@@ -113,8 +114,10 @@ static int bring_back(void *arg, struct why *why)
 	struct nic_switch *ns = arg;
 	int code = netcfg_wear(ns->nl, &ns->cfg, ns->emu, ns->wait, why);
 
-	if (!code && ns->cfg.flags & IFF_UP)
+	if (!code && ns->cfg.flags & IFF_UP) {
 		probe_announce(&ns->cfg, ns->emu);
+		netcfg_settle_addrs(ns->nl, &ns->cfg, ns->emu);
+	}
 	return code;
 }
 
@@ -172,6 +175,7 @@ static int verify(void *arg, struct why *why)
 			       "%s does not answer by the PV interface, though it did by the emulated one: check the vif's bridge in the host",
 			       ns->peer_text);
 	ns->up_at = text_now();
+	netcfg_settle_addrs(ns->nl, &ns->cfg, ns->pv);
 	return PVHVM_OK;
 }
 

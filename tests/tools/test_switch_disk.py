@@ -1,0 +1,173 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""pvhvm switch on disks, against a fake SCSI layer and a fake PV bus."""
+import json
+import os
+import subprocess
+
+import pytest
+
+from fakeguest import run
+
+STEPS = 6	# of one disk: flush, delete, let go, wait, persist, unplug
+
+
+@pytest.fixture
+def disk(tree, net):
+    tree.net = net
+    tree.xen()
+    tree.ide()
+    tree.emulated_disk(1, "sdb", number="8:16")
+    tree.vbd(832, "xvdb")
+    tree.arm()
+    return tree
+
+
+def switch(tree, *args, **kw):
+    return tree.pvhvm("switch", *args, netns=tree.net.guest, **kw)
+
+
+def state(tree):
+    return (sorted(os.listdir(tree.root / "sys/block")),
+            tree.get("sys/bus/pvhvm/devices/vbd-832/hold"),
+            (tree.root / "etc/pvhvm/switch.conf").exists())
+
+
+def test_replaced(disk):
+    p = switch(disk, "--disk", "/dev/sdb", check=0)
+    assert "sdb is now xvdb (PV, vbd-832)" in p.stdout
+    assert state(disk) == (["xvdb"], "0", True)
+    assert disk.writes()[-1].endswith("unplug ide-disks")
+    assert "disk 832\n" in (disk.root / "etc/pvhvm/switch.conf").read_text()
+
+
+@pytest.mark.parametrize("after", ["", "+"])
+@pytest.mark.parametrize("step", range(1, STEPS + 1))
+def test_each_failure_is_undone(disk, step, after):
+    if step == STEPS and after:
+        pytest.skip("after the last step there is nothing to undo")
+    before = state(disk)
+    p = switch(disk, check=1, env={"PVHVM_FAIL_STEP": f"{step}{after}"})
+    assert "could not undo" not in p.stderr and state(disk) == before
+    assert "unplug" not in " ".join(disk.writes())
+    switch(disk, check=0)
+
+
+def test_json(disk):
+    o = json.loads(switch(disk, "--json", check=0).stdout)
+    assert o["exit"] == 0 and [s["state"] for s in o["steps"]] == ["done"] * STEPS
+    assert o["devices"] == [{"disk": "sdb", "vdev": 832, "pv_disk": "xvdb"}]
+    o = json.loads(switch(disk, "--json", check=4).stdout)
+    assert o["exit"] == 4 and "no emulated device" in o["message"]
+
+
+def test_other_size_is_undone(disk):
+    disk.arm(pv_sectors=4096)
+    before = state(disk)
+    p = switch(disk, check=1)
+    assert "xvdb has 4096 sectors but sdb had 2048" in p.stderr and state(disk) == before
+
+
+def test_disk_that_does_not_come(disk):
+    disk.arm(never_appears=True)
+    before = state(disk)
+    p = switch(disk, "--wait", "0.3", check=1)
+    assert "vbd-832 did not become a disk within" in p.stderr and state(disk) == before
+
+
+def test_refused_unplug_is_undone(disk):
+    disk.arm(fail={"unplug": "EPERM"})
+    before = state(disk)
+    p = switch(disk, check=5)
+    assert "not every emulated device has a connected PV twin" in p.stderr
+    assert state(disk) == before
+
+
+@pytest.mark.parametrize("file,text,why", [
+    ("proc/self/mountinfo", "30 1 8:17 / /srv rw - ext4 /dev/sdb1 rw\n", "mounted on /srv"),
+    ("proc/self/mountinfo", "30 1 0:55 / /srv rw - btrfs /dev/sdb2 rw\n", "mounted on /srv"),
+    ("proc/swaps", "Filename Type\n/dev/sdb1 partition 1 0 -2\n", "swap space (/dev/sdb1)"),
+])
+def test_in_use(disk, file, text, why):
+    disk.put("sys/block/sdb/sdb1/dev", "8:17")
+    disk.put(file, text)
+    p = switch(disk, "--disk", "sdb", check=5)
+    assert f"sdb is {why}: unmount" in p.stderr and p.stderr.count("\n") == 1
+    p = switch(disk, check=4)
+    assert f"sdb stays emulated: {why}" in p.stdout and disk.writes() == []
+
+
+def test_holder(disk):
+    disk.put("sys/block/dm-3/dm/name", "vg0-data")
+    (disk.root / "sys/block/sdb/holders/dm-3").mkdir(parents=True)
+    assert "part of vg0-data" in switch(disk, "--disk", "sdb", check=5).stderr
+
+
+def test_another_name_is_not_a_part(disk):
+    disk.put("proc/swaps", "Filename Type\n/dev/sdba1 partition 1 0 -2\n")
+    switch(disk, "--dry-run", "--disk", "sdb", check=0)
+
+
+def test_claimed_exclusively(disk):
+    """What no list shows still holds the device: a loop device, mounted elsewhere."""
+    image = disk.root / "image"
+    image.write_bytes(bytes(4 << 20))
+    if subprocess.run(["mke2fs", "-Fq", str(image)], check=False).returncode:
+        pytest.skip("no mke2fs")
+    try:
+        loop = run("losetup", "--show", "-f", image).stdout.strip()
+    except subprocess.CalledProcessError:
+        pytest.skip("no loop devices")
+    where = disk.root / "mnt"
+    where.mkdir()
+    try:
+        (disk.root / "dev/sdb").unlink()
+        (disk.root / "dev/sdb").symlink_to(loop)
+        run("mount", loop, where)
+        try:
+            p = switch(disk, "--disk", "sdb", check=5)
+            assert "sdb is in use: unmount" in p.stderr and disk.writes() == []
+        finally:
+            run("umount", where)
+        switch(disk, "--disk", "sdb", check=0)
+    finally:
+        run("losetup", "-d", loop)
+
+
+def test_root_stays(disk):
+    disk.emulated_disk(0, "sda", number="8:0")
+    disk.vbd(768, "xvda")
+    disk.put("proc/self/mountinfo", "22 1 8:0 / / rw - ext4 /dev/sda rw\n")
+    disk.arm()
+    p = switch(disk, check=0)
+    assert "sda stays emulated: mounted on /" in p.stdout
+    assert "not every emulated disk is switched" in p.stdout
+    assert "unplug" not in " ".join(disk.writes())
+
+
+def test_not_held_twin(disk):
+    """xvdb as vdev: both are visible, so nothing is let go."""
+    disk.emulated_disk(3, "sdd", number="8:48")
+    disk.vbd(51760, "xvdd", held=False)
+    disk.arm()
+    p = switch(disk, "--disk", "sdd", "--no-persist", check=0)
+    assert "sdd is now xvdd" in p.stdout and not any("hold" in w for w in disk.writes())
+
+
+def test_nic_failure_keeps_final_disk_step(disk):
+    """Each class ends with what cannot be undone: later failures stop there."""
+    from fakeguest import MAC
+    disk.emulated_nic()
+    disk.pv_nic()
+    disk.net.cable("eth0", MAC)
+    disk.net.cable("pv0", MAC)
+    disk.net.g("link", "set", "eth0", "up")
+    disk.arm(limbo=disk.net.limbo, guest=disk.net.guest)
+    p = switch(disk, check=1, env={"PVHVM_FAIL_STEP": str(STEPS + 3)})
+    assert "steps 1 to 6 stay done" in p.stdout
+    assert state(disk)[0] == ["xvdb"] and "pv0" in disk.net.g("link")
+
+
+def test_boot(disk):
+    disk.put("etc/pvhvm/switch.conf", "disk 832\n")
+    p = switch(disk, "--boot", check=0)
+    assert "sdb is now xvdb" in p.stdout
