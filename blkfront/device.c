@@ -1,0 +1,460 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * device.c: the life of one vbd.
+ *
+ *	HELD -> WAITING -> INITIALISED -> CONNECTED -> (closed) -> WAITING...
+ *
+ * What the backend publishes moves it on; states: xen/io/blkif.h. A backend
+ * that starts again under a disk in use gets the requests it had once more.
+ * One that closes is obeyed when nobody has the disk open; one that is gone
+ * for good takes the requests with it: they fail.
+ */
+#include "blkfront.h"
+
+#include <linux/kernel.h>
+#include <linux/slab.h>
+
+#include <pvhvm/unplug.h>
+
+/* A backend that does not get on within this is not waited for at removal. */
+#define DEVICE_PATIENCE		(30 * HZ)
+
+/* ---- references and works ---- */
+
+static void device_free(struct kref *kref)
+{
+	struct blkf_dev *dev = container_of(kref, struct blkf_dev, kref);
+
+	kfree(dev->queue);
+	kfree(dev);
+}
+
+void blkf_dev_get(struct blkf_dev *dev)
+{
+	kref_get(&dev->kref);
+}
+
+void blkf_dev_put(struct blkf_dev *dev)
+{
+	kref_put(&dev->kref, device_free);
+}
+
+void blkf_dev_queue_work(struct blkf_dev *dev, struct work_struct *work)
+{
+	blkf_dev_get(dev);
+	if (!queue_work(blkf_wq, work))
+		blkf_dev_put(dev);
+}
+
+bool blkf_dev_cancel_work(struct blkf_dev *dev, struct work_struct *work)
+{
+	if (!cancel_work_sync(work))
+		return false;
+	blkf_dev_put(dev);
+	return true;
+}
+
+/* ---- giving up on requests ---- */
+
+void blkf_dev_abort(struct blkf_dev *dev)
+{
+	blkf_queues_down(dev, BLKF_DOWN_FAIL);
+	mutex_lock(&dev->queues_mutex);
+	if (dev->disk && READ_ONCE(dev->added) && !dev->deleted)
+		blk_mark_disk_dead(dev->disk);
+	mutex_unlock(&dev->queues_mutex);
+}
+
+/* The backend broke the protocol: the bus tells it, we end the requests. */
+static void device_fail_work(struct work_struct *work)
+{
+	struct blkf_dev *dev = container_of(work, struct blkf_dev, fail_work);
+
+	blkf_queues_down(dev, BLKF_DOWN_FAIL);
+	blkf_dev_put(dev);
+}
+
+static void device_watchdog(struct work_struct *work)
+{
+	struct blkf_dev *dev = container_of(to_delayed_work(work),
+					    struct blkf_dev, watchdog);
+
+	pr_warn("%s: the backend does not answer, its requests fail\n",
+		dev->name);
+	blkf_dev_abort(dev);
+	blkf_dev_put(dev);
+}
+
+/* Deleting a disk waits for its requests; see that they end. */
+static void device_delete_disk(struct blkf_dev *dev)
+{
+	blkf_dev_get(dev);
+	queue_delayed_work(blkf_wq, &dev->watchdog, DEVICE_PATIENCE);
+	blkf_disk_destroy(dev);
+	if (cancel_delayed_work_sync(&dev->watchdog))
+		blkf_dev_put(dev);
+}
+
+/* ---- closing ---- */
+
+int blkf_dev_close(struct blkf_dev *dev)
+{
+	int err = 0;
+
+	lockdep_assert_held(&dev->pdev->lock);
+	spin_lock(&dev->open_lock);
+	if (dev->openers)
+		err = -EBUSY;
+	else
+		dev->closing = true;
+	spin_unlock(&dev->open_lock);
+	if (err)
+		return err;
+	blkf_identity_twin(dev, false);
+	device_delete_disk(dev);
+	dev->close_wanted = false;
+	return 0;
+}
+
+/* The last opener has left a disk whose backend wants to close. */
+static void device_close_work(struct work_struct *work)
+{
+	struct blkf_dev *dev = container_of(work, struct blkf_dev, close_work);
+	struct pvhvm_device *pdev = dev->pdev;
+
+	mutex_lock(&pdev->lock);
+	if (!dev->gone && dev->close_wanted && !blkf_dev_close(dev)) {
+		dev->state = BLKF_DEAD;
+		pvhvm_frontend_closed(pdev);
+	}
+	mutex_unlock(&pdev->lock);
+	put_device(&pdev->dev);
+	blkf_dev_put(dev);
+}
+
+void blkf_dev_last_closed(struct blkf_dev *dev)
+{
+	lockdep_assert_held(&dev->open_lock);
+	if (!dev->close_wanted || dev->gone)
+		return;
+	get_device(&dev->pdev->dev);
+	blkf_dev_get(dev);
+	if (!queue_work(blkf_wq, &dev->close_work)) {
+		put_device(&dev->pdev->dev);
+		blkf_dev_put(dev);
+	}
+}
+
+static bool device_is_online(struct blkf_dev *dev)
+{
+	u64 online;
+
+	return !pvhvm_xs_read_u64(PVHVM_XS_NONE, dev->pdev->otherend, "online",
+				  &online) && online;
+}
+
+/*
+ * Both ends are closed. If the toolstack keeps the device, offer ourselves
+ * again: the backend answers with InitWait. Not when the machine goes down:
+ * the next kernel is to find the backend without any page of ours.
+ */
+static void device_restart(struct blkf_dev *dev)
+{
+	if (dev->pdev->quarantined || system_state > SYSTEM_RUNNING ||
+	    !device_is_online(dev))
+		return;
+	if (dev->state != BLKF_HELD)
+		dev->state = BLKF_WAITING;
+	pvhvm_switch_state(dev->pdev, XenbusStateInitialising);
+}
+
+static void device_backend_closing(struct blkf_dev *dev)
+{
+	struct pvhvm_device *pdev = dev->pdev;
+
+	if (blkf_dev_close(dev)) {
+		if (!dev->close_wanted)
+			dev_info(&pdev->dev,
+				 "%s is in use: it stays until it is closed\n",
+				 dev->name);
+		dev->close_wanted = true;
+		return;
+	}
+	if (dev->state != BLKF_HELD)
+		dev->state = BLKF_DEAD;
+	pvhvm_frontend_closed(pdev);
+}
+
+/* Gone without asking, or after we had closed. */
+static void device_backend_closed(struct blkf_dev *dev)
+{
+	struct pvhvm_device *pdev = dev->pdev;
+
+	if (dev->state == BLKF_INITIALISED || dev->state == BLKF_CONNECTED) {
+		dev_warn(&pdev->dev, "the backend of %s is gone\n", dev->name);
+		blkf_identity_twin(dev, false);
+		blkf_queues_down(dev, BLKF_DOWN_FAIL);
+		dev->state = BLKF_DEAD;
+		blkf_dev_close(dev);
+		pvhvm_frontend_closed(pdev);
+	}
+	if (pdev->state == XenbusStateClosed)
+		device_restart(dev);
+}
+
+/* ---- connecting ---- */
+
+static void device_give_up(struct blkf_dev *dev, int err, const char *what)
+{
+	blkf_queues_down(dev, BLKF_DOWN_FAIL);
+	dev->state = BLKF_DEAD;
+	pvhvm_dev_fatal(dev->pdev, err, "%s", what);
+}
+
+static int device_negotiate(struct blkf_dev *dev)
+{
+	int err = blkf_negotiate(dev);
+
+	if (err)
+		device_give_up(dev, err, "cannot set up the rings");
+	else
+		dev->state = BLKF_INITIALISED;
+	return err;
+}
+
+static int device_connect_disk(struct blkf_dev *dev)
+{
+	struct disk_limits lim;
+	int err;
+
+	if (!dev->disk) {
+		err = blkf_disk_create(dev);
+	} else {
+		blkf_limits_fill(dev, &lim);
+		err = disk_apply_limits(dev->disk, &lim);
+		blkf_limits_resize(dev);
+	}
+	return err;
+}
+
+static void device_connect(struct blkf_dev *dev)
+{
+	bool fresh = !dev->disk;
+	int err;
+
+	err = blkf_limits_read(dev);
+	if (!err)
+		err = blkf_queues_bounce(dev);
+	if (!err)
+		err = device_connect_disk(dev);
+	if (err) {
+		device_give_up(dev, err, "cannot set up the disk");
+		if (fresh)
+			blkf_dev_close(dev);
+		return;
+	}
+	blkf_queues_spread(dev);
+	dev->state = BLKF_CONNECTED;
+	pvhvm_switch_state(dev->pdev, XenbusStateConnected);
+	blkf_queues_start(dev);
+	blkf_identity_twin(dev, true);
+	if (fresh)
+		blkf_disk_add(dev);
+	dev_info(&dev->pdev->dev,
+		 "%s%s: %llu MiB, %u ring(s) of %u requests of %u segments%s%s%s\n",
+		 dev->name, fresh ? "" : " is back",
+		 (unsigned long long)dev->props.capacity >> 11, dev->nr_queues,
+		 dev->depth, dev->max_segs,
+		 dev->bounce ? ", persistent grants" : "",
+		 dev->flush ? ", flush" : "", dev->discard ? ", discard" : "");
+}
+
+/* The backend offers itself. */
+static void device_backend_waits(struct blkf_dev *dev)
+{
+	switch (dev->state) {
+	case BLKF_CONNECTED:
+		dev_info(&dev->pdev->dev, "the backend of %s starts again\n",
+			 dev->name);
+		blkf_queues_down(dev, BLKF_DOWN_KEEP);
+		fallthrough;
+	case BLKF_WAITING:
+		device_negotiate(dev);
+		break;
+	default:
+		break;
+	}
+}
+
+void blkf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
+{
+	struct blkf_dev *dev = pvhvm_get_drvdata(pdev);
+
+	switch (state) {
+	case XenbusStateInitWait:
+		if (!pdev->quarantined)
+			device_backend_waits(dev);
+		break;
+	case XenbusStateConnected:
+		if (dev->state == BLKF_INITIALISED)
+			device_connect(dev);
+		else if (dev->state == BLKF_CONNECTED && !pdev->quarantined)
+			blkf_limits_resize(dev);
+		break;
+	case XenbusStateClosing:
+		device_backend_closing(dev);
+		break;
+	case XenbusStateClosed:
+		device_backend_closed(dev);
+		break;
+	default:
+		break;
+	}
+}
+
+/* ---- hold ---- */
+
+static void device_set_held(struct blkf_dev *dev, bool held)
+{
+	dev->state = held ? BLKF_HELD : BLKF_WAITING;
+	dev->pdev->idle = held;
+}
+
+int blkf_dev_hold(struct blkf_dev *dev, bool hold)
+{
+	struct pvhvm_device *pdev = dev->pdev;
+	int err;
+
+	if (hold == (dev->state == BLKF_HELD))
+		return 0;
+	if (dev->state == BLKF_DEAD || pdev->quarantined)
+		return -ENODEV;
+	if (!hold) {
+		device_set_held(dev, false);
+		return pdev->state == XenbusStateInitialising &&
+		       pdev->otherend_state == XenbusStateInitWait ?
+		       device_negotiate(dev) : 0;
+	}
+	err = blkf_dev_close(dev);
+	if (err)
+		return err;
+	device_set_held(dev, true);
+	/* the backend follows, and device_restart() makes us Initialising */
+	if (pdev->state != XenbusStateInitialising)
+		pvhvm_switch_state(pdev, XenbusStateClosing);
+	return 0;
+}
+
+/* ---- suspend ---- */
+
+int blkf_suspend(struct pvhvm_device *pdev)
+{
+	blkf_queues_quiesce(pvhvm_get_drvdata(pdev));
+	return 0;
+}
+
+void blkf_cancel(struct pvhvm_device *pdev)
+{
+	blkf_queues_unquiesce(pvhvm_get_drvdata(pdev));
+}
+
+int blkf_resume(struct pvhvm_device *pdev)
+{
+	struct blkf_dev *dev = pvhvm_get_drvdata(pdev);
+
+	if (dev->state == BLKF_INITIALISED || dev->state == BLKF_CONNECTED) {
+		blkf_queues_down(dev, BLKF_DOWN_KEEP);
+		dev->state = BLKF_WAITING;
+	}
+	return 0;
+}
+
+/* ---- probe and remove ---- */
+
+static struct blkf_dev *device_alloc(struct pvhvm_device *pdev)
+{
+	struct blkf_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
+	unsigned int i;
+
+	if (!dev)
+		return NULL;
+	kref_init(&dev->kref);
+	dev->pdev = pdev;
+	mutex_init(&dev->queues_mutex);
+	spin_lock_init(&dev->open_lock);
+	INIT_WORK(&dev->add_work, blkf_disk_add_work);
+	INIT_WORK(&dev->close_work, device_close_work);
+	INIT_WORK(&dev->fail_work, device_fail_work);
+	INIT_WORK(&dev->degrade_work, blkf_limits_degrade);
+	INIT_DELAYED_WORK(&dev->watchdog, device_watchdog);
+
+	dev->nr_queues_max = blkf_param_queues();
+	dev->queue = kcalloc(dev->nr_queues_max, sizeof(*dev->queue),
+			     GFP_KERNEL);
+	if (!dev->queue) {
+		kfree(dev);
+		return NULL;
+	}
+	for (i = 0; i < dev->nr_queues_max; i++) {
+		struct blkf_queue *q = &dev->queue[i];
+
+		q->dev = dev;
+		q->index = i;
+		spin_lock_init(&q->send_lock);
+		spin_lock_init(&q->reap_lock);
+		spin_lock_init(&q->grant_lock);
+	}
+	return dev;
+}
+
+int blkf_probe(struct pvhvm_device *pdev)
+{
+	struct blkf_dev *dev;
+	int err;
+
+	err = blkf_step("allocate device");
+	if (err)
+		return err;
+	dev = device_alloc(pdev);
+	if (!dev)
+		return -ENOMEM;
+	err = blkf_step("identity") ?: blkf_identity_read(dev);
+	if (err)
+		goto err_put_dev;
+
+	dev->state = BLKF_WAITING;
+	if (dev->twin && blkf_param_hold() &&
+	    pvhvm_unplug_emulated(PVHVM_CLASS_DISK)) {
+		device_set_held(dev, true);
+		dev_info(&pdev->dev,
+			 "%s is held: the emulated disk may be in use; 'pvhvm switch' changes over\n",
+			 dev->name);
+	}
+	pvhvm_set_drvdata(pdev, dev);
+	return 0;
+
+err_put_dev:
+	blkf_dev_put(dev);
+	return err;
+}
+
+void blkf_remove(struct pvhvm_device *pdev)
+{
+	struct blkf_dev *dev = pvhvm_get_drvdata(pdev);
+
+	spin_lock(&dev->open_lock);
+	dev->gone = true;
+	dev->closing = true;
+	spin_unlock(&dev->open_lock);
+
+	blkf_identity_twin(dev, false);
+	if (pdev->gone || pdev->quarantined ||
+	    pdev->otherend_state == XenbusStateClosed ||
+	    pdev->otherend_state == XenbusStateUnknown)
+		blkf_dev_abort(dev);
+	device_delete_disk(dev);
+	blkf_dev_cancel_work(dev, &dev->fail_work);
+	blkf_identity_release(dev);
+	pvhvm_set_drvdata(pdev, NULL);
+	blkf_dev_put(dev);
+}

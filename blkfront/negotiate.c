@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * negotiate.c: what the backend offers, what we make of it, and the keys that
+ * tell it. Protocol: xen/io/blkif.h. Run in full at each connect.
+ */
+#include "blkfront.h"
+
+#include <linux/cpumask.h>
+#include <linux/slab.h>
+
+#include <xen-public/io/protocols.h>
+
+static unsigned int negotiate_read(struct blkf_dev *dev, const char *key,
+				   unsigned int def)
+{
+	return pvhvm_xs_read_uint(dev->pdev->otherend, key, UINT_MAX, def);
+}
+
+/*
+ * A disk that is there already has as many hardware queues as its rings had.
+ * More are of no use to it. For fewer the block layer must have no request,
+ * not even one that waits to be sent again: those fail.
+ */
+static void negotiate_shrink(struct blkf_dev *dev, unsigned int nr)
+{
+	unsigned int have = dev->tag_set.nr_hw_queues;
+
+	if (nr >= have)
+		return;
+	dev_warn(&dev->pdev->dev,
+		 "%s: the backend takes %u rings instead of %u, requests in flight fail\n",
+		 dev->name, nr, have);
+	blkf_queues_unquiesce(dev);
+	blk_mq_update_nr_hw_queues(&dev->tag_set, nr);
+	blkf_queues_quiesce(dev);
+}
+
+static void negotiate_choose(struct blkf_dev *dev)
+{
+	unsigned int order, nr;
+
+	nr = blkf_queues(dev->nr_queues_max, num_online_cpus(),
+			 negotiate_read(dev, "multi-queue-max-queues", 1));
+	order = blkf_ring_order(blkf_param_ring_order(),
+				negotiate_read(dev, "max-ring-page-order", 0),
+				negotiate_read(dev, "max-ring-pages", 0));
+	dev->max_segs = blkf_segments(blkf_param_segments(),
+				      negotiate_read(dev, "feature-max-indirect-segments", 0));
+	if (dev->disk) {
+		nr = min(nr, dev->tag_set.nr_hw_queues);
+		negotiate_shrink(dev, nr);
+	} else {
+		dev->depth = blkf_ring_entries(order);
+	}
+	dev->nr_queues = nr;
+	dev->ring_order = order;
+}
+
+/* ---- keys out ---- */
+
+static int negotiate_publish_ring(u32 txn, struct blkf_queue *q,
+				  const char *dir)
+{
+	unsigned int i;
+	char key[16];
+	int err = 0;
+
+	if (q->mem.nr_pages == 1) {
+		err = pvhvm_xs_printf(txn, dir, "ring-ref", "%u",
+				      q->mem.ref[0]);
+	} else {
+		for (i = 0; i < q->mem.nr_pages && !err; i++) {
+			snprintf(key, sizeof(key), "ring-ref%u", i);
+			err = pvhvm_xs_printf(txn, dir, key, "%u",
+					      q->mem.ref[i]);
+		}
+	}
+	return err ?: pvhvm_xs_printf(txn, dir, "event-channel", "%u",
+				      q->ch.port);
+}
+
+static int negotiate_publish_queue(u32 txn, struct blkf_queue *q)
+{
+	struct blkf_dev *dev = q->dev;
+	char *dir;
+	int err;
+
+	if (dev->nr_queues == 1)
+		return negotiate_publish_ring(txn, q, dev->pdev->nodename);
+	dir = kasprintf(GFP_KERNEL, "%s/queue-%u", dev->pdev->nodename,
+			q->index);
+	if (!dir)
+		return -ENOMEM;
+	err = negotiate_publish_ring(txn, q, dir);
+	kfree(dir);
+	return err;
+}
+
+/* A key of an earlier connection that this one does not use. */
+static int negotiate_remove(u32 txn, struct blkf_dev *dev, const char *key)
+{
+	int err = pvhvm_xs_rm(txn, dev->pdev->nodename, key);
+
+	return err == -ENOENT ? 0 : err;
+}
+
+static int negotiate_publish_counts(u32 txn, struct blkf_dev *dev)
+{
+	const char *dir = dev->pdev->nodename;
+	int err;
+
+	if (dev->nr_queues == 1)
+		err = negotiate_remove(txn, dev, "multi-queue-num-queues");
+	else
+		err = pvhvm_xs_printf(txn, dir, "multi-queue-num-queues", "%u",
+				      dev->nr_queues);
+	if (err)
+		return err;
+	if (!dev->ring_order)
+		return negotiate_remove(txn, dev, "ring-page-order") ?:
+		       negotiate_remove(txn, dev, "num-ring-pages");
+	/* two names for the same, see note 3 in blkif.h */
+	return pvhvm_xs_printf(txn, dir, "ring-page-order", "%u",
+			       dev->ring_order) ?:
+	       pvhvm_xs_printf(txn, dir, "num-ring-pages", "%u",
+			       1u << dev->ring_order);
+}
+
+static int negotiate_publish(u32 txn, void *arg)
+{
+	struct blkf_dev *dev = arg;
+	const char *dir = dev->pdev->nodename;
+	unsigned int i;
+	int err;
+
+	err = negotiate_publish_counts(txn, dev);
+	for (i = 0; i < dev->nr_queues && !err; i++)
+		err = negotiate_publish_queue(txn, &dev->queue[i]);
+	return err ?: pvhvm_xs_write(txn, dir, "protocol",
+				     XEN_IO_PROTO_ABI_NATIVE) ?:
+	       pvhvm_xs_printf(txn, dir, "feature-persistent", "%u",
+			       blkf_param_persistent());
+}
+
+int blkf_negotiate(struct blkf_dev *dev)
+{
+	int err;
+
+	negotiate_choose(dev);
+	err = blkf_queues_up(dev);
+	if (!err)
+		err = blkf_step("publish keys") ?:
+		      pvhvm_xs_transaction(negotiate_publish, dev);
+	if (!err)
+		err = blkf_step("state initialised") ?:
+		      pvhvm_switch_state(dev->pdev, XenbusStateInitialised);
+	/* keeps what waits to be sent again: the caller decides about that */
+	if (err)
+		blkf_queues_down(dev, BLKF_DOWN_KEEP);
+	return err;
+}

@@ -1,0 +1,327 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * queue.c: one ring's memory, grants and channel; all rings up and down.
+ */
+#include "blkfront.h"
+
+#include <linux/cpumask.h>
+#include <linux/mm.h>
+#include <linux/slab.h>
+
+/* ---- interrupt ---- */
+
+static irqreturn_t queue_interrupt(int irq, void *data)
+{
+	struct blkf_queue *q = data;
+	unsigned int chain;
+
+	spin_lock(&q->reap_lock);
+	q->stats.interrupts++;
+	chain = blkf_request_reap(q);
+	spin_unlock(&q->reap_lock);
+	blkf_request_complete(q, chain);
+	return IRQ_HANDLED;
+}
+
+void blkf_queue_breach(struct blkf_queue *q, const char *why)
+{
+	struct blkf_dev *dev = q->dev;
+
+	pvhvm_quarantine(dev->pdev, why);
+	WRITE_ONCE(dev->live, false);
+	blkf_dev_queue_work(dev, &dev->fail_work);
+}
+
+/* ---- one queue up ---- */
+
+static int queue_alloc_ring(struct blkf_queue *q)
+{
+	unsigned int pages = 1u << q->dev->ring_order;
+	int err = pvhvm_ring_alloc(q->dev->pdev, &q->mem, pages);
+
+	if (err)
+		return err;
+	XEN_FRONT_RING_INIT(&q->ring, (struct blkif_sring *)q->mem.addr,
+			    pages * PAGE_SIZE);
+	q->unsent = 0;
+	return 0;
+}
+
+static int queue_alloc_shadow(struct blkf_queue *q)
+{
+	unsigned int i;
+
+	q->shadow = kvcalloc(q->depth, sizeof(*q->shadow), GFP_KERNEL);
+	q->pages = kvcalloc(q->depth * q->max_segs, sizeof(*q->pages),
+			    GFP_KERNEL);
+	if (!q->shadow || !q->pages)
+		return -ENOMEM;
+	for (i = 0; i < q->depth; i++)
+		q->shadow[i].page = q->pages + i * q->max_segs;
+	return 0;
+}
+
+static unsigned int queue_nr_indirect(const struct blkf_queue *q)
+{
+	return q->max_segs > BLKF_SEGS_DIRECT ? q->depth : 0;
+}
+
+/* When the table is nearly full, be content with less; one request must fit. */
+static int queue_reserve_grants(struct blkf_queue *q)
+{
+	unsigned int data = min(q->depth * q->max_segs, blkf_param_grants());
+	int err;
+
+	data = max(data, q->max_segs);
+	for (;;) {
+		err = pvhvm_grants_reserve(&q->grants,
+					   data + queue_nr_indirect(q));
+		if (err != -ENOSPC || data == q->max_segs)
+			break;
+		data = max(data / 2, q->max_segs);
+	}
+	if (err == -ENOSPC)
+		dev_err(&q->dev->pdev->dev,
+			"the grant table is full: give the guest more (max_grant_frames), or use fewer rings (max_queues)\n");
+	return err;
+}
+
+static int queue_lend_indirect(struct blkf_queue *q)
+{
+	/* who keeps pages mapped maps them all writable */
+	bool readonly = !blkf_param_persistent();
+	unsigned int i;
+	int err;
+
+	for (i = 0; i < queue_nr_indirect(q); i++) {
+		err = blkf_page_lend(q, &q->shadow[i].indirect, readonly,
+				     GFP_KERNEL);
+		if (err)
+			return err;
+	}
+	return 0;
+}
+
+static int queue_open_channel(struct blkf_queue *q)
+{
+	struct pvhvm_device *pdev = q->dev->pdev;
+
+	snprintf(q->name, sizeof(q->name), "vbd%u-q%u", pdev->id, q->index);
+	return pvhvm_evtchn_open(&q->ch, pdev->otherend_id, queue_interrupt,
+				 q->name, q);
+}
+
+static int queue_up(struct blkf_queue *q)
+{
+	struct blkf_dev *dev = q->dev;
+	int err;
+
+	q->depth = dev->depth;
+	q->max_segs = dev->max_segs;
+	q->handle = dev->pdev->id;
+	q->peer = dev->pdev->otherend_id;
+	q->bounce = false;
+	q->up = true;
+
+	err = blkf_step("ring") ?: queue_alloc_ring(q);
+	if (!err)
+		err = blkf_step("shadow") ?: queue_alloc_shadow(q);
+	if (!err)
+		err = blkf_step("grants") ?: queue_reserve_grants(q);
+	if (!err)
+		err = blkf_step("indirect pages") ?: queue_lend_indirect(q);
+	if (!err)
+		err = blkf_step("event channel") ?: queue_open_channel(q);
+	return err;
+}
+
+/* ---- one queue down ---- */
+
+/* The backend had its chance; these pages are wanted back. */
+static void queue_take_back(struct blkf_queue *q, struct blkf_shadow *sh)
+{
+	while (!q->bounce && sh->nr) {
+		struct blkf_page *p = &sh->page[--sh->nr];
+
+		if (pvhvm_grant_end(p->ref)) {
+			pvhvm_grant_put(&q->grants, p->ref);
+		} else {
+			/* the request's owner has no say over its page now */
+			get_page(p->page);
+			pvhvm_grant_park(&q->grants, p->ref, p->page);
+		}
+	}
+	while (sh->nr)
+		blkf_page_return(q, &sh->page[--sh->nr]);
+}
+
+static void queue_drop_requests(struct blkf_queue *q, enum blkf_down how)
+{
+	unsigned int i;
+
+	for (i = 0; q->shadow && i < q->depth; i++) {
+		struct blkf_shadow *sh = &q->shadow[i];
+		struct request *rq = sh->rq;
+
+		if (sh->state != BLKF_REQ_SENT)
+			continue;
+		spin_lock_irq(&q->grant_lock);
+		queue_take_back(q, sh);
+		spin_unlock_irq(&q->grant_lock);
+		sh->state = BLKF_REQ_FREE;
+		sh->rq = NULL;
+		if (how == BLKF_DOWN_KEEP)
+			blk_mq_requeue_request(rq, false);
+		else
+			blk_mq_end_request(rq, BLK_STS_IOERR);
+	}
+}
+
+static void queue_free(struct blkf_queue *q)
+{
+	unsigned int i;
+
+	blkf_pool_free(q);
+	for (i = 0; q->shadow && i < q->depth; i++)
+		blkf_page_return(q, &q->shadow[i].indirect);
+	pvhvm_grants_release(&q->grants);
+	kvfree(q->pages);
+	q->pages = NULL;
+	kvfree(q->shadow);
+	q->shadow = NULL;
+	pvhvm_ring_free(&q->mem);
+	q->up = false;
+}
+
+/* ---- all queues ---- */
+
+int blkf_queues_up(struct blkf_dev *dev)
+{
+	unsigned int i;
+	int err = 0;
+
+	mutex_lock(&dev->queues_mutex);
+	for (i = 0; i < dev->nr_queues && !err; i++)
+		err = queue_up(&dev->queue[i]);
+	mutex_unlock(&dev->queues_mutex);
+	return err;
+}
+
+int blkf_queues_bounce(struct blkf_dev *dev)
+{
+	unsigned int i;
+	int err = 0;
+
+	mutex_lock(&dev->queues_mutex);
+	for (i = 0; i < dev->nr_queues && dev->bounce && !err; i++) {
+		struct blkf_queue *q = &dev->queue[i];
+
+		/* a backend in a hurry to fail has taken it down again */
+		err = q->up ? blkf_step("pool") ?: blkf_pool_init(q) : -EIO;
+		q->bounce = !err;
+	}
+	mutex_unlock(&dev->queues_mutex);
+	return err;
+}
+
+void blkf_queues_spread(struct blkf_dev *dev)
+{
+	const unsigned int *map = dev->tag_set.map[HCTX_TYPE_DEFAULT].mq_map;
+	unsigned int i, cpu;
+
+	mutex_lock(&dev->queues_mutex);
+	for (i = 0; i < dev->nr_queues; i++) {
+		if (!dev->queue[i].up)
+			continue;
+		for_each_online_cpu(cpu) {
+			if (map[cpu] == i) {
+				pvhvm_evtchn_set_cpu(&dev->queue[i].ch, cpu);
+				break;
+			}
+		}
+	}
+	mutex_unlock(&dev->queues_mutex);
+}
+
+static void queues_quiesce_locked(struct blkf_dev *dev)
+{
+	if (!dev->disk || dev->deleted || dev->quiesced)
+		return;
+	blk_mq_quiesce_queue(dev->disk->queue);
+	dev->quiesced = true;
+}
+
+static void queues_unquiesce_locked(struct blkf_dev *dev)
+{
+	if (!dev->quiesced)
+		return;
+	dev->quiesced = false;
+	if (!dev->disk || dev->deleted)
+		return;
+	blk_mq_unquiesce_queue(dev->disk->queue);
+	blk_mq_kick_requeue_list(dev->disk->queue);
+}
+
+void blkf_queues_quiesce(struct blkf_dev *dev)
+{
+	mutex_lock(&dev->queues_mutex);
+	queues_quiesce_locked(dev);
+	mutex_unlock(&dev->queues_mutex);
+}
+
+void blkf_queues_unquiesce(struct blkf_dev *dev)
+{
+	mutex_lock(&dev->queues_mutex);
+	queues_unquiesce_locked(dev);
+	mutex_unlock(&dev->queues_mutex);
+}
+
+void blkf_queues_start(struct blkf_dev *dev)
+{
+	mutex_lock(&dev->queues_mutex);
+	WRITE_ONCE(dev->live, !dev->pdev->quarantined);
+	queues_unquiesce_locked(dev);
+	mutex_unlock(&dev->queues_mutex);
+}
+
+/* What was answered before the channel was closed counts. */
+static void queue_silence(struct blkf_queue *q)
+{
+	unsigned int chain;
+
+	pvhvm_evtchn_close(&q->ch, q);
+	if (!q->shadow || q->dev->pdev->quarantined)
+		return;
+	spin_lock_irq(&q->reap_lock);
+	chain = blkf_request_reap(q);
+	spin_unlock_irq(&q->reap_lock);
+	blkf_request_complete(q, chain);
+}
+
+/*
+ * In this order: nothing goes in (quiesce), nothing comes out (the channels),
+ * what came out is completed and has let go of pool pages; then what is left
+ * is the backend's, and then nothing is.
+ */
+void blkf_queues_down(struct blkf_dev *dev, enum blkf_down how)
+{
+	unsigned int i;
+
+	mutex_lock(&dev->queues_mutex);
+	WRITE_ONCE(dev->live, false);
+	queues_quiesce_locked(dev);
+	for (i = 0; i < dev->nr_queues_max; i++)
+		if (dev->queue[i].up)
+			queue_silence(&dev->queue[i]);
+	if (dev->disk && !dev->deleted)
+		blk_mq_tagset_wait_completed_request(&dev->tag_set);
+	for (i = 0; i < dev->nr_queues_max; i++) {
+		if (!dev->queue[i].up)
+			continue;
+		queue_drop_requests(&dev->queue[i], how);
+		queue_free(&dev->queue[i]);
+	}
+	if (how == BLKF_DOWN_FAIL)
+		queues_unquiesce_locked(dev);
+	mutex_unlock(&dev->queues_mutex);
+}
