@@ -47,11 +47,11 @@ static u64 read_time(u8 *flags)
 
 	preempt_disable_notrace();
 	src = time_block();
-	/* The TSC is read in between: a copy of before, time of after. */
 	do {
 		while (!clock_snapshot(src, &t))
 			cpu_relax();
 		now = clock_at(&t, rdtsc_ordered());
+		/* The TSC must not be of a time after the next update. */
 		smp_rmb();
 	} while (READ_ONCE(src->version) != t.version);
 	preempt_enable_notrace();

@@ -12,10 +12,11 @@
 #include <linux/compiler.h>
 #include <asm/barrier.h>
 #define clock_load(p)		READ_ONCE(*(p))
+/* Between the version and what it is the version of. */
 #define clock_rmb()		smp_rmb()
 #else
 #include <stdbool.h>
-#define clock_load(p)		(*(volatile __typeof__(*(p)) *)(p))
+#define clock_load(p)		__atomic_load_n(p, __ATOMIC_RELAXED)
 #define clock_rmb()		__atomic_thread_fence(__ATOMIC_ACQUIRE)
 #endif
 

@@ -67,7 +67,7 @@ static int bind_again(struct kept_port *k)
 	if (!ret && bind.local_port != k->port)
 		ret = hvm_param_set(k->param, bind.local_port);
 	if (ret)
-		pr_err("lost the event channel of %s (%d); it comes back when the guest is restarted\n",
+		pr_err("lost the event channel of %s (%d) until the guest is restarted\n",
 		       k->name, ret);
 	return ret;
 }

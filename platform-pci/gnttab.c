@@ -40,7 +40,7 @@ struct grant_frame {
 	struct page *parked[REFS_PER_FRAME];
 };
 
-/* Frames appear in order and stay, so readers that own a reference need no lock. */
+/* Frames come and stay; who owns a reference needs no lock to look at it. */
 static struct grant_frame **frames;
 static unsigned int nr_frames, max_frames;
 static DEFINE_MUTEX(grow_lock);
@@ -181,7 +181,7 @@ static int add_frame(void)
 		goto err_free_page;
 	f->entry = page_address(f->page);
 	frames[nr_frames] = f;
-	smp_store_release(&nr_frames, nr_frames + 1);
+	nr_frames++;
 	adopt(nr_frames - 1);
 	return 0;
 
@@ -281,7 +281,7 @@ static int query_limit(void)
 	/* -ENOSYS: a Xen that only has version 1. */
 	ret = hypercall_gnttab(GNTTABOP_set_version, &version, 1);
 	if (ret && ret != -ENOSYS) {
-		pr_err("Xen does not go back to grant table version 1 (%d); version 2 entries of an earlier kernel are in use\n",
+		pr_err("grant table version 2 of an earlier kernel is still in use (%d)\n",
 		       ret);
 		return ret;
 	}
@@ -353,7 +353,7 @@ static void wait_for_peers(void)
 	 * The entries stay as they are; the next load parks them again.
 	 */
 	if (nr_parked)
-		pr_warn("%u grants are still in use by another domain; their pages stay allocated until reboot\n",
+		pr_warn("%u grants still in use by a peer; their pages stay allocated\n",
 			nr_parked);
 }
 

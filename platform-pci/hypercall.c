@@ -24,7 +24,7 @@ DEFINE_STATIC_KEY_FALSE(hypercall_use_page);
 static char *hypercall_mode = "direct";
 module_param_named(hypercall, hypercall_mode, charp, 0444);
 MODULE_PARM_DESC(hypercall,
-		 "How to call Xen: direct (VMCALL or VMMCALL, default) or page (the hypercall page)");
+		 "How to call Xen: direct (VMCALL, default) or page (hypercall page)");
 
 static u32 leaf_base;
 static u32 xen_version;
@@ -36,13 +36,12 @@ static u32 xen_features[XENFEAT_NR_SUBMAPS];
  * hence the mapping may stay read-only.
  */
 asm(".pushsection .text, \"ax\"\n"
-    "	.balign 4096\n"
-    "	.type hypercall_stubs, @object\n"
-    "hypercall_stubs:\n"
-    "	.fill 4096, 1, 0xcc\n"
-    "	.size hypercall_stubs, 4096\n"
-    ".popsection\n");
-extern char hypercall_stubs[];
+	".balign 4096\n"
+	".type hypercall_stubs, @object\n"
+	"hypercall_stubs:\n"
+	".fill 4096, 1, 0xcc\n"
+	".size hypercall_stubs, 4096\n"
+	".popsection\n");
 
 /**
  * hypercall_by_page() - call Xen through the hypercall page
@@ -168,7 +167,7 @@ int hypercall_init(void)
 	version = hypercall_version(XENVER_version, NULL);
 	ret = version > 0 ? read_features() : -EOPNOTSUPP;
 	if (ret) {
-		pr_err("Xen refuses hypercalls (%ld, %d); is hypercall filtering on for this guest?\n",
+		pr_err("Xen refuses hypercalls (%ld, %d); ask the host's administrator\n",
 		       version, ret);
 		hypercall_exit();
 		return ret;

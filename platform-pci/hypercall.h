@@ -25,6 +25,9 @@
 
 DECLARE_STATIC_KEY_FALSE(hypercall_use_page);
 
+/* The hypercall page; only its address is of interest. */
+extern char hypercall_stubs[];
+
 long hypercall_by_page(unsigned long nr, unsigned long a1, unsigned long a2,
 		       unsigned long a3);
 

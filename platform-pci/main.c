@@ -123,7 +123,7 @@ static void wait_for_users(void)
 	mutex_lock(&ready_lock);
 	ready = false;
 	if (users)
-		pr_warn("the platform device is going away; waiting for pvhvm_xenbus to be unloaded\n");
+		pr_warn("platform device removed: waiting for pvhvm_xenbus to be unloaded\n");
 	mutex_unlock(&ready_lock);
 	wait_event(users_gone, !READ_ONCE(users));
 }
@@ -208,11 +208,11 @@ static int check_device(void)
 	int ret = 0;
 
 	if (!pdev) {
-		pr_warn("this guest has no Xen platform device (5853:0001); set xen_platform_pci=1 in its configuration\n");
+		pr_warn("no PCI device 5853:0001; set xen_platform_pci=1 in the guest's config\n");
 		return 0;
 	}
 	if (pdev->dev.driver) {
-		pr_err("the Xen platform device %s is bound to driver %s; unbind it first\n",
+		pr_err("%s is bound to driver %s; unbind it from that first\n",
 		       pci_name(pdev), dev_driver_string(&pdev->dev));
 		ret = -EBUSY;
 	}
@@ -225,7 +225,7 @@ static int __init platform_module_init(void)
 	int ret;
 
 	if (inkernel_xen_active()) {
-		pr_err("the kernel's own Xen drivers are active; to use these, boot with \"nopv\" on the kernel command line\n");
+		pr_err("the kernel's own Xen drivers are active; to use these boot with nopv\n");
 		return -EBUSY;
 	}
 	if (!hypercall_detect())

@@ -88,5 +88,4 @@ int unplug_store(const char *name);
 int platform_sysfs_init(void);
 void platform_sysfs_exit(void);
 
-
 #endif /* PVHVM_PLATFORM_H */

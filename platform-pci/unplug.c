@@ -255,7 +255,8 @@ static u32 build_number(void)
 {
 	unsigned int major = 0, minor = 0, patch = 0;
 
-	sscanf(PVHVM_VERSION, "%u.%u.%u", &major, &minor, &patch);
+	if (sscanf(PVHVM_VERSION, "%u.%u.%u", &major, &minor, &patch) < 2)
+		pr_warn_once("no build number in version " PVHVM_VERSION "\n");
 	return major * 10000 + minor * 100 + patch;
 }
 
@@ -276,7 +277,7 @@ int unplug_init(void)
 		outl(build_number(), PORT_MAGIC);
 		if (inw(PORT_MAGIC) != MAGIC) {
 			available = false;
-			pr_err("the host has blacklisted this version (product %#x build %u); install another or ask its administrator\n",
+			pr_err("the host has blacklisted product %#x build %u; install another\n",
 			       PRODUCT, build_number());
 			return -EACCES;
 		}

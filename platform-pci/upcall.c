@@ -24,7 +24,7 @@
 static char *upcall_mode = "auto";
 module_param_named(upcall, upcall_mode, charp, 0444);
 MODULE_PARM_DESC(upcall,
-		 "How Xen interrupts us: auto (default), vector (one per CPU) or intx (PCI line, everything on vCPU 0)");
+		 "Upcall: auto (default), vector (one per CPU) or intx (all on vCPU 0)");
 
 static struct irq_domain *vector_domain;
 static struct fwnode_handle *vector_fwnode;
