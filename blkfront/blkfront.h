@@ -44,9 +44,9 @@
 
 /* What ring.h asks its user for; the peer is another CPU. */
 #ifndef xen_mb
-#define xen_mb()	virt_mb()
-#define xen_rmb()	virt_rmb()
-#define xen_wmb()	virt_wmb()
+#define xen_mb()	virt_mb()	/* own index seen before the other is read */
+#define xen_rmb()	virt_rmb()	/* an index is read before what it covers */
+#define xen_wmb()	virt_wmb()	/* an entry is seen before its index */
 #endif
 
 #include "vdev.h"
@@ -199,7 +199,7 @@ struct blkf_dev {
 	bool twin_up;
 	bool reserved;
 
-	struct mutex queues_mutex;
+	struct mutex queues_mutex;	/* queues up and down, see above */
 	bool live;
 	bool quiesced;
 	bool deleted;
@@ -223,7 +223,7 @@ struct blkf_dev {
 	struct blk_mq_tag_set tag_set;
 	struct gendisk *disk;
 	bool added;
-	spinlock_t open_lock;
+	spinlock_t open_lock;		/* openers, closing, gone */
 	unsigned int openers;
 	bool closing;
 	bool close_wanted;

@@ -323,9 +323,10 @@ static void device_set_held(struct blkf_dev *dev, bool held)
 int blkf_dev_hold(struct blkf_dev *dev, bool hold)
 {
 	struct pvhvm_device *pdev = dev->pdev;
+	bool held = dev->state == BLKF_HELD;
 	int err;
 
-	if (hold == (dev->state == BLKF_HELD))
+	if (hold == held)
 		return 0;
 	if (dev->state == BLKF_DEAD || pdev->quarantined)
 		return -ENODEV;

@@ -184,6 +184,7 @@ static void request_commit(struct blkf_queue *q, struct blkf_shadow *sh,
 	sh->op = op;
 	sh->indirect_op = indirect_op;
 	blk_mq_start_request(rq);
+	/* pairs with request_answered(): all of @sh is seen before its state */
 	smp_store_release(&sh->state, BLKF_REQ_SENT);
 	WRITE_ONCE(q->ring.req_prod_pvt, q->ring.req_prod_pvt + 1);
 	q->unsent++;

@@ -81,10 +81,12 @@ static inline int blkf_vdev_decode(uint32_t number, struct blkf_vdev *v)
 	case BLKF_MAJOR_HD0:
 	case BLKF_MAJOR_HD1:
 		/* two disks a major, 64 minors a disk; a partition is 1..63 */
+		if (minor >> 6 > 1)
+			return -ENODEV;
 		blkf_vdev_set(v, BLKF_BUS_HD,
 			      (major == BLKF_MAJOR_HD1 ? 2 : 0) + (minor >> 6),
 			      minor & 63);
-		return minor >> 6 > 1 ? -ENODEV : 0;
+		return 0;
 	case BLKF_MAJOR_SD:
 		blkf_vdev_set(v, BLKF_BUS_SD, minor >> 4, minor & 15);
 		return 0;
