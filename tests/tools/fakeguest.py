@@ -15,7 +15,7 @@ import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 PVHVM = os.environ.get("PVHVM_BINARY",
-                       str(HERE.parent.parent / "build" / "tools" / "pvhvm"))
+                       str(HERE.parent.parent / "build" / "tools-san" / "pvhvm"))
 
 NIC_PCI = "0000:00:04.0"
 NIC2_PCI = "0000:00:05.0"
