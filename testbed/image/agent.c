@@ -3,15 +3,17 @@
  * xbagent: runs commands for the host side of the testbed.
  *
  *   xbagent tcp PORT     in dom0: one process per connection
- *   xbagent tty DEVICE   in a guest: the second emulated serial port
+ *   xbagent port NAME    in a guest: the virtio-serial port with this name
+ *   xbagent relay SOCKET in dom0: standard input and output to and from a unix
+ *                        socket, the other end of a guest's port
  *
  * Both ends speak frames (see channel.py, the other end):
  *
  *   magic 0xa7 'X' | type u8 | flags u8 | id u32 | length u32 | payload | crc32
  *
- * all little endian, the checksum over everything before it. A serial line has
- * no connections, so a frame that stalls half way is dropped after STALL_MS and
- * HELLO starts a session: it ends whatever the one before left running.
+ * all little endian, the checksum over everything before it. A port has no
+ * connections of its own, so a frame that stalls half way is dropped after
+ * STALL_MS and HELLO starts a session: it ends what the one before left running.
  * One command at a time per session. While it runs the agent sends BEAT every
  * second, so that the other end can tell "slow" from "dead".
  */
@@ -19,6 +21,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <glob.h>
 #include <poll.h>
 #include <pty.h>
 #include <signal.h>
@@ -29,6 +32,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <time.h>
@@ -54,7 +58,7 @@ enum frame_type {
 
 struct session {
 	int fd;			/* the line to the host */
-	bool serial;
+	bool port;		/* outlives its users */
 	size_t chunk;		/* largest payload we send */
 	uint8_t rx[HEADER + MAX_PAYLOAD + 4];
 	size_t rx_len;
@@ -349,8 +353,15 @@ static bool read_line(struct session *s)
 
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return true;
+	if (n <= 0 && s->port) {
+		/* nobody there at the moment */
+		drop_command(s);
+		s->rx_len = 0;
+		usleep(20000);
+		return true;
+	}
 	if (n <= 0)
-		return s->serial;
+		return false;
 	s->rx_len += n;
 	s->rx_at = now_ms();
 	return parse(s);
@@ -452,14 +463,14 @@ static bool step(struct session *s)
 	return ok;
 }
 
-static void serve(int fd, bool serial)
+static void serve(int fd, bool port)
 {
 	static struct session s;
 
 	memset(&s, 0, sizeof(s));
 	s.fd = fd;
-	s.serial = serial;
-	s.chunk = serial ? 1024 : 32768;
+	s.port = port;
+	s.chunk = 32768;
 	s.in = s.out = s.err = -1;
 	while (step(&s))
 		;
@@ -493,25 +504,77 @@ static int serve_tcp(int port)
 	}
 }
 
-static int serve_tty(const char *dev)
+/* Opens the virtio-serial port with this name; -1: there is none. */
+static int open_port(const char *name)
 {
-	struct termios t;
-	int fd = open(dev, O_RDWR | O_NOCTTY | O_CLOEXEC);
+	char path[300], found[64];
+	int fd = -1;
+	glob_t g;
+
+	if (glob("/sys/class/virtio-ports/*/name", 0, NULL, &g))
+		return -1;
+	for (size_t i = 0; i < g.gl_pathc && fd < 0; i++) {
+		FILE *f = fopen(g.gl_pathv[i], "r");
+		char *dir = g.gl_pathv[i] + strlen("/sys/class/virtio-ports/");
+
+		if (!f)
+			continue;
+		if (fgets(found, sizeof(found), f)) {
+			found[strcspn(found, "\n")] = 0;
+			*strchr(dir, '/') = 0;
+			snprintf(path, sizeof(path), "/dev/%s", dir);
+			if (!strcmp(found, name))
+				fd = open(path, O_RDWR | O_CLOEXEC);
+		}
+		fclose(f);
+	}
+	globfree(&g);
+	return fd;
+}
+
+static int serve_port(const char *name)
+{
+	int fd = open_port(name);
 
 	if (fd < 0) {
-		perror(dev);
+		fprintf(stderr, "xbagent: no free virtio-serial port '%s'\n", name);
 		return 1;
 	}
-	if (!tcgetattr(fd, &t)) {
-		cfmakeraw(&t);
-		t.c_cflag |= CLOCAL | CREAD;
-		t.c_cflag &= ~CRTSCTS;
-		t.c_cc[VMIN] = 1;
-		t.c_cc[VTIME] = 0;
-		cfsetspeed(&t, B115200);
-		tcsetattr(fd, TCSANOW, &t);
-	}
 	serve(fd, true);
+	return 0;
+}
+
+/* Copies what there is to read; false at the end of it. */
+static bool copy_some(int from, int to)
+{
+	uint8_t buf[4096];
+	ssize_t n = read(from, buf, sizeof(buf));
+
+	return n > 0 && write_all(to, buf, n);
+}
+
+static int relay(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	bool ok = true;
+
+	strncpy(a.sun_path, path, sizeof(a.sun_path) - 1);
+	if (s < 0 || connect(s, (struct sockaddr *)&a, sizeof(a))) {
+		perror(path);
+		return 1;
+	}
+	while (ok) {
+		struct pollfd f[2] = { { .fd = 0, .events = POLLIN },
+				       { .fd = s, .events = POLLIN } };
+
+		if (poll(f, 2, -1) < 0)
+			continue;
+		if (f[0].revents)
+			ok = copy_some(0, s);
+		if (ok && f[1].revents)
+			ok = copy_some(s, 1);
+	}
 	return 0;
 }
 
@@ -520,8 +583,10 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (argc == 3 && !strcmp(argv[1], "tcp"))
 		return serve_tcp(atoi(argv[2]));
-	if (argc == 3 && !strcmp(argv[1], "tty"))
-		return serve_tty(argv[2]);
-	fprintf(stderr, "usage: xbagent tcp PORT | tty DEVICE\n");
+	if (argc == 3 && !strcmp(argv[1], "port"))
+		return serve_port(argv[2]);
+	if (argc == 3 && !strcmp(argv[1], "relay"))
+		return relay(argv[2]);
+	fprintf(stderr, "usage: xbagent tcp PORT | port NAME | relay SOCKET\n");
 	return 2;
 }

@@ -30,55 +30,43 @@ class LineDown(Stalled):
     """The other end is not there (any more)."""
 
 
-class Channel:
-    """One command after the other over a TCP connection to an agent.
+class _Wire:
+    """Frames over a stream with send(bytes), receive(timeout) and close().
 
-    chunk bounds what is sent in one frame: small for a serial line.
+    receive gives bytes, or None when the time is over; both raise OSError.
     """
 
-    def __init__(self, where, port, chunk=32768):
-        self.where = where
-        self._port = port
-        self._chunk = chunk
-        self._sock = None
+    def __init__(self, stream):
+        self._stream = stream
         self._rx = bytearray()
-        self._next_id = int.from_bytes(os.urandom(3), "little") << 4
         self._send_lock = threading.Lock()
 
     def close(self):
-        if self._sock:
-            self._sock.close()
-        self._sock = None
-        self._rx.clear()
+        self._stream.close()
 
-    def _send(self, kind, ident, payload=b"", flags=0):
+    def send(self, kind, ident, payload=b"", flags=0):
         frame = _HEAD.pack(0xa7, b"X", kind, flags, ident, len(payload)) + payload
-        frame += struct.pack("<I", zlib.crc32(frame))
-        try:
-            with self._send_lock:
-                self._sock.sendall(frame)
-        except OSError as e:
-            raise LineDown(f"{self.where}: line lost while sending ({e})") from e
+        with self._send_lock:
+            self._stream.send(frame + struct.pack("<I", zlib.crc32(frame)))
 
     def _parse(self):
         while len(self._rx) >= 16:
             magic, x, kind, _, ident, length = _HEAD.unpack_from(self._rx)
+            end = 12 + length
             if magic != 0xa7 or x != b"X" or length > 65536:
                 del self._rx[0]
-                continue
-            end = 12 + length
-            if len(self._rx) < end + 4:
+            elif len(self._rx) < end + 4:
                 return None
-            if struct.unpack_from("<I", self._rx, end)[0] != zlib.crc32(self._rx[:end]):
+            elif struct.unpack_from("<I", self._rx, end)[0] != zlib.crc32(self._rx[:end]):
                 del self._rx[0]
-                continue
-            payload = bytes(self._rx[12:end])
-            del self._rx[:end + 4]
-            return kind, ident, payload
+            else:
+                payload = bytes(self._rx[12:end])
+                del self._rx[:end + 4]
+                return kind, ident, payload
         return None
 
-    def _receive(self, timeout):
-        """Next frame, or None after timeout seconds."""
+    def receive(self, timeout):
+        """Next frame as (kind, id, payload), or None after timeout seconds."""
         until = time.monotonic() + timeout
         while True:
             frame = self._parse()
@@ -87,28 +75,99 @@ class Channel:
             left = until - time.monotonic()
             if left <= 0:
                 return None
-            self._sock.settimeout(left)
-            try:
-                data = self._sock.recv(1 << 18)
-            except TimeoutError:
-                return None
-            except OSError as e:
-                raise LineDown(f"{self.where}: line lost ({e})") from e
-            if not data:
-                raise LineDown(f"{self.where}: the other end closed the line")
-            self._rx += data
+            self._rx += self._stream.receive(left) or b""
+
+
+class _Tcp:
+    def __init__(self, port, timeout):
+        self._sock = socket.create_connection(("127.0.0.1", port), timeout)
+        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def send(self, data):
+        self._sock.settimeout(300)
+        self._sock.sendall(data)
+
+    def receive(self, timeout):
+        self._sock.settimeout(timeout)
+        try:
+            data = self._sock.recv(1 << 18)
+        except TimeoutError:
+            return None
+        if not data:
+            raise ConnectionResetError("the other end closed the line")
+        return data
+
+    def close(self):
+        self._sock.close()
+
+
+class _Relay:
+    """A stream to what a command in dom0 copies from and to."""
+
+    def __init__(self, port, command, timeout):
+        self._wire = _Wire(_Tcp(port, timeout))
+        self._wire.send(EXEC, 1, command.encode())
+
+    def send(self, data):
+        self._wire.send(STDIN, 1, data)
+
+    def receive(self, timeout):
+        until = time.monotonic() + timeout
+        while (left := until - time.monotonic()) > 0:
+            frame = self._wire.receive(left)
+            if frame and frame[0] == OUT:
+                return frame[2]
+            if frame and frame[0] == EXIT:
+                raise ConnectionResetError("nobody holds the guest's serial port in dom0")
+        return None
+
+    def close(self):
+        self._wire.close()
+
+
+class Channel:
+    """One command after the other, by an agent.
+
+    relay: a command in dom0 that leads to the agent; None: the agent is dom0's.
+    chunk bounds what is sent in one frame: small for a serial line.
+    """
+
+    def __init__(self, where, port, relay=None, chunk=32768):
+        self.where = where
+        self._port = port
+        self._relay = relay
+        self._chunk = chunk
+        self._wire = None
+        self._next_id = int.from_bytes(os.urandom(3), "little") << 4
+
+    def close(self):
+        if self._wire:
+            self._wire.close()
+        self._wire = None
+
+    def _send(self, kind, ident, payload=b"", flags=0):
+        try:
+            self._wire.send(kind, ident, payload, flags)
+        except OSError as e:
+            raise LineDown(f"{self.where}: line lost while sending ({e})") from e
+
+    def _receive(self, timeout):
+        try:
+            return self._wire.receive(timeout)
+        except OSError as e:
+            raise LineDown(f"{self.where}: line lost ({e})") from e
 
     def try_hello(self, timeout):
         """Connects and greets; True if the agent answered in time."""
         self.close()
         try:
-            self._sock = socket.create_connection(("127.0.0.1", self._port), timeout)
-            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            self._wire = _Wire(_Relay(self._port, self._relay, timeout) if self._relay
+                               else _Tcp(self._port, timeout))
             nonce = os.urandom(8)
             self._send(HELLO, 0, nonce)
             until = time.monotonic() + timeout
-            while time.monotonic() < until:
-                frame = self._receive(until - time.monotonic())
+            while (left := until - time.monotonic()) > 0:
+                frame = self._receive(left)
                 if frame and frame[0] == HELLO and frame[2] == nonce:
                     return True
         except (OSError, LineDown):
@@ -131,7 +190,7 @@ class Channel:
             if now - start > total or (alive and now - last > max(120.0, total / 4)):
                 raise LineDown(f"{self.where}: no answer from its agent for {now - start:.0f} s")
             wait = min(8.0, wait * 1.5)
-            time.sleep(0.3)
+            time.sleep(0.5)
 
     def run(self, command, stdin=None, on_out=None, on_err=None, stall=90, total=3600):
         """Runs a shell command to its end.
@@ -140,7 +199,7 @@ class Channel:
         seconds without a frame, or after total seconds in all. on_out and
         on_err get bytes as they come, which then are not in the result.
         """
-        if not self._sock:
+        if not self._wire:
             self.hello(60)
         self._next_id += 1
         ident = self._next_id & 0xffffffff
@@ -182,7 +241,7 @@ class Channel:
 
     def interact(self, command, fd_in, fd_out, size):
         """Runs a command on a pty between two local descriptors; its exit code."""
-        if not self._sock:
+        if not self._wire:
             self.hello(60)
         self._next_id += 1
         ident = self._next_id & 0xffffffff

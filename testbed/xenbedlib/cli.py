@@ -9,10 +9,10 @@ import termios
 import time
 import tty
 
-from . import cache, images, outer, progress, session, states
+from . import cache, images, outer, progress, session, states, watch
 from .bed import Bed
 from .errors import BedError, Stalled
-from .guestcfg import CONSOLE_LOG, GuestConfig
+from .guestcfg import GuestConfig
 
 DESCRIPTION = """\
 A real Xen 4.17 with a Debian 12 dom0 and HVM guests, in QEMU's software CPU.
@@ -165,18 +165,17 @@ def cmd_shell(args):
 
 def cmd_console(args):
     bed = Bed.attach()
-    if args.where == "dom0":
-        path, text = bed.machine.serial_log, None
-        with open(path, errors="replace") as log:
-            while True:
-                text = log.read()
-                sys.stdout.write(text)
-                sys.stdout.flush()
-                if not args.follow:
-                    return 0
-                bed.machine.check_alive()
-                time.sleep(0.5)
-    return _live(bed.dom0, f"tail -n +1 {'-f' if args.follow else ''} {CONSOLE_LOG}", total=1 << 20)
+    pick = watch.guest_lines if args.where == "guest" else str
+    with open(bed.machine.serial_log, errors="replace") as log:
+        while True:
+            for line in log:
+                text = pick(line.rstrip("\r\n"))
+                if text:
+                    print(text, flush=True)
+            if not args.follow:
+                return 0
+            bed.machine.check_alive()
+            time.sleep(0.5)
 
 
 def cmd_health(_args):
@@ -240,7 +239,7 @@ def cmd_status(_args):
         print("machine: none")
         return 0
     print(f"machine: {machine.record['state']}, QEMU pid {machine.pid}, used by {session.describe(machine)}")
-    print(f"  agents on 127.0.0.1: dom0 port {machine.dom0_port}, guest port {machine.guest_port}")
+    print(f"  dom0's agent: port {machine.dom0_port} on 127.0.0.1")
     print(f"  logs: {machine.serial_log}")
     return 0
 
@@ -311,7 +310,7 @@ def parser():
     p.add_argument("files", nargs="+")
     p = add("shell", cmd_shell, "interactive shell")
     p.add_argument("where", nargs="?", default="guest", choices=("guest", "dom0"))
-    p = add("console", cmd_console, "console log of the guest, or of Xen and dom0")
+    p = add("console", cmd_console, "console log of the guest, or of everything (Xen, dom0, guest)")
     p.add_argument("where", nargs="?", default="guest", choices=("guest", "dom0"))
     p.add_argument("-f", "--follow", action="store_true")
     add("health", cmd_health, "look for bad signs since the state was loaded")

@@ -15,7 +15,8 @@ class CommandFailed(BedError):
 
     def __init__(self, where, command, result):
         self.result = result
-        tail = (result.err or result.out).strip().splitlines()[-1:]
+        lines = (result.err or result.out).strip().splitlines()
+        tail = [ln for ln in lines if "rror" in ln][:1] or lines[-1:]
         super().__init__(f"{where}: '{command}' ended with code {result.code}"
                          + (f": {tail[0]}" if tail else ""))
 

@@ -215,10 +215,20 @@ def _tools_tar(root, out):
         if not dest.exists():
             shutil.copyfile(real, dest)
             dest.chmod(0o755)
+    _shrink_icu(stage)
     _copy_modules(root, recipe.TOOL_MODULES, stage)
     with tarfile.open(out, "w") as tar:
         tar.add(stage, arcname=".", filter=_as_root)
     cache.remove_tree(stage)
+
+
+def _shrink_icu(stage):
+    """Puts an empty table in the place of 30 MB of Unicode data that fio never looks at."""
+    for lib in stage.glob("**/libicudata.so.*"):
+        version = lib.name.rpartition(".")[2]
+        source = f"const char icudt{version}_dat[64] = {{ 0 }};\n"
+        subprocess.run(["gcc", "-shared", "-nostdlib", f"-Wl,-soname,{lib.name}", "-x", "c", "-o", str(lib), "-"],
+                       input=source.encode(), check=True)
 
 
 def _as_root(info):

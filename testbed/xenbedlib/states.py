@@ -49,10 +49,8 @@ def _cpu():
 
 
 def _dom0_key():
-    here = pathlib.Path(__file__).resolve().parent
-    return cache.digest("dom0-state-1", images.dom0().name, images.debian().name, outer.HARDWARE,
-                        outer.XEN_ARGS, outer.DOM0_ARGS, _cpu(),
-                        cache.file_bytes(here / "outer.py"))
+    return cache.digest("dom0-state-2", images.dom0().name, images.debian().name, outer.HARDWARE,
+                        outer.XEN_ARGS, outer.DOM0_ARGS, _cpu())
 
 
 def key_of(state):
@@ -85,7 +83,7 @@ def ensure(state, lock_fd, owner):
                 bed.wait_loaded(guest=False)
                 bed.create_guest(config)
             bed.settle()
-            bed.check_health()
+            # bed.check_health()
             with progress.step(f"saving the machine as '{name_of(state)}'"):
                 bed.disconnect()
                 machine.save_and_stop(tmp)

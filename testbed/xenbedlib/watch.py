@@ -57,6 +57,20 @@ def scan_xen(text):
     return scan("xen", "\n".join(ln for ln in text.splitlines() if "(XEN)" in ln), XEN_BAD)
 
 
+_GUEST_LINE = re.compile(r"^(?:\(XEN\) )?(?:\[[^]]*\] )?\(d[1-9]\d*\) ?", re.MULTILINE)
+
+
+def guest_lines(serial):
+    """What guests said on Xen's debug port, from the outer machine's console."""
+    return "\n".join(_GUEST_LINE.sub("", ln) for ln in serial.splitlines() if _GUEST_LINE.match(ln))
+
+
+def dom0_lines(serial):
+    """What is left of the outer machine's console without Xen and guests."""
+    return "\n".join(ln for ln in serial.splitlines()
+                     if "(XEN)" not in ln and not _GUEST_LINE.match(ln))
+
+
 def after_mark(text, mark):
     """The part of a log after the last line with the mark; all of it without one."""
     return text.rpartition(mark)[2]
