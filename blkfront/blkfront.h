@@ -233,6 +233,7 @@ struct blkf_dev {
 	struct work_struct fail_work;
 	struct work_struct degrade_work;
 	struct delayed_work watchdog;
+	u64 watchdog_responses;
 };
 
 /* ---- main ---- */

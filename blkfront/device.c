@@ -12,11 +12,12 @@
 #include "blkfront.h"
 
 #include <linux/kernel.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include <pvhvm/unplug.h>
 
-/* A backend that does not get on within this is not waited for at removal. */
+/* A removal does not wait longer for a backend that answers nothing. */
 #define DEVICE_PATIENCE		(30 * HZ)
 
 /* ---- references and works ---- */
@@ -74,11 +75,28 @@ static void device_fail_work(struct work_struct *work)
 	blkf_dev_put(dev);
 }
 
+static u64 device_responses(struct blkf_dev *dev)
+{
+	u64 sum = 0;
+	unsigned int i;
+
+	for (i = 0; i < dev->nr_queues_max; i++)
+		sum += READ_ONCE(dev->queue[i].stats.responses);
+	return sum;
+}
+
+/* Queued while a disk is deleted; keeps its reference when it goes on. */
 static void device_watchdog(struct work_struct *work)
 {
 	struct blkf_dev *dev = container_of(to_delayed_work(work),
 					    struct blkf_dev, watchdog);
+	u64 responses = device_responses(dev);
 
+	if (responses != dev->watchdog_responses) {
+		dev->watchdog_responses = responses;
+		queue_delayed_work(blkf_wq, &dev->watchdog, DEVICE_PATIENCE);
+		return;
+	}
 	pr_warn("%s: the backend does not answer, its requests fail\n",
 		dev->name);
 	blkf_dev_abort(dev);
@@ -89,6 +107,7 @@ static void device_watchdog(struct work_struct *work)
 static void device_delete_disk(struct blkf_dev *dev)
 {
 	blkf_dev_get(dev);
+	dev->watchdog_responses = device_responses(dev);
 	queue_delayed_work(blkf_wq, &dev->watchdog, DEVICE_PATIENCE);
 	blkf_disk_destroy(dev);
 	if (cancel_delayed_work_sync(&dev->watchdog))
@@ -289,6 +308,8 @@ static void device_backend_waits(struct blkf_dev *dev)
 void blkf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 {
 	struct blkf_dev *dev = pvhvm_get_drvdata(pdev);
+	/* memory may be waiting for this very disk */
+	unsigned int noio = memalloc_noio_save();
 
 	switch (state) {
 	case XenbusStateInitWait:
@@ -310,6 +331,7 @@ void blkf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 	default:
 		break;
 	}
+	memalloc_noio_restore(noio);
 }
 
 /* ---- hold ---- */

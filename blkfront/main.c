@@ -37,7 +37,7 @@ MODULE_PARM_DESC(max_indirect_segments,
 static unsigned int max_grants = 1024;
 module_param(max_grants, uint, 0444);
 MODULE_PARM_DESC(max_grants,
-		 "most pages a ring that are lent to the backend at a time, 64..16384 (default 1024)");
+		 "most pages a ring that are lent to the backend at a time, 64..16384; blkback keeps 1056 of them mapped (default 1024)");
 
 static bool persistent = true;
 module_param(persistent, bool, 0444);

@@ -62,7 +62,7 @@ static int negotiate_publish_ring(u32 txn, struct blkf_queue *q,
 				  const char *dir)
 {
 	unsigned int i;
-	char key[16];
+	char key[24];
 	int err = 0;
 
 	if (q->mem.nr_pages == 1) {

@@ -84,7 +84,7 @@ static inline unsigned int blkf_ring_order(unsigned int wanted,
  * @cpus: CPUs there are, 1 and up
  * @offered: multi-queue-max-queues, 0 if absent
  *
- * More than four did not pay on any host measured; see docs/parameters.md.
+ * Published measurements of blkback peak at four.
  */
 static inline unsigned int blkf_queues(unsigned int wanted, unsigned int cpus,
 				       unsigned int offered)
