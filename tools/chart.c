@@ -6,9 +6,9 @@
 #include "html.h"
 
 /* Drawing units; the picture scales with the page. */
-#define WIDTH	640
-#define LABEL	78	/* to the left of the axis */
-#define VALUE	92	/* to the right of it, for the figures */
+#define WIDTH	420
+#define LABEL	70	/* to the left of the axis */
+#define VALUE	64	/* to the right of it, for the figures */
 #define BAR	18
 #define PITCH	28
 #define TOP	6
@@ -33,11 +33,11 @@ static double place(const struct axis *a, double v)
 	return LABEL + width * fmin(fmax(at, 0), 1);
 }
 
-/* 1, 2 or 5 times a power of ten, at least a quarter of the way. */
+/* 1, 2 or 5 times a power of ten, at least a third of the way. */
 static double step_for(double high)
 {
-	double power = pow(10, floor(log10(high / 4)));
-	double rest = high / 4 / power;
+	double power = pow(10, floor(log10(high / 3)));
+	double rest = high / 3 / power;
 
 	return power * (rest > 5 ? 10 : rest > 2 ? 5 : rest > 1 ? 2 : 1);
 }
@@ -155,7 +155,7 @@ static double step_seconds(struct json_object *step)
 
 void chart_steps(FILE *f, struct json_object *steps)
 {
-	const int label = 190, pitch = 24, bar = 14;
+	const int width = 1000, label = 260, pitch = 26, bar = 15;
 	int n = json_object_array_length(steps);
 	double longest = 0.001, total = 0;
 
@@ -166,11 +166,11 @@ void chart_steps(FILE *f, struct json_object *steps)
 		total += s;
 	}
 	fprintf(f, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"steps\">\n",
-		WIDTH, n * pitch + 4);
+		width, n * pitch + 4);
 	for (int i = 0; i < n; i++) {
 		struct json_object *step = json_object_array_get_idx(steps, i), *x;
 		double s = step_seconds(step), y = i * pitch + 4;
-		double w = fmax((WIDTH - label - VALUE) * fmax(s, 0) / longest, 1);
+		double w = fmax((width - label - VALUE) * fmax(s, 0) / longest, 1);
 
 		fprintf(f, "<text class=\"name\" x=\"%d\" y=\"%.1f\">", label - 8, y + 11);
 		html_text(f, json_object_object_get_ex(step, "name", &x) ?

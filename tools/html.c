@@ -19,10 +19,10 @@ static const char style[] =
 	"h2{font-size:18px;margin:40px 0 14px}\nh3{font-size:15px;margin:0}\n"
 	"p{margin:0}\n.soft,.scale{color:var(--soft);font-size:14px}\n"
 	".tops{display:grid;grid-template-columns:repeat(auto-fit,minmax(190px,1fr));gap:14px;margin:28px 0 0}\n"
-	".rows{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,460px),1fr));gap:14px}\n"
+	".rows{display:grid;grid-template-columns:repeat(auto-fit,minmax(min(100%,330px),1fr));gap:14px}\n"
 	".card{background:var(--card);border:1px solid var(--line);border-radius:10px;padding:16px 18px}\n"
 	".top b{display:block;font-size:30px;line-height:1.15;color:var(--pvhvm);font-variant-numeric:tabular-nums}\n"
-	".head{display:flex;justify-content:space-between;gap:12px;align-items:baseline;margin:0 0 6px}\n"
+	".head{margin:0 0 8px}\n"
 	"svg{display:block;width:100%;height:auto}\n"
 	"svg text{fill:var(--ink);font-size:13px;font-family:inherit}\n"
 	"svg .name{text-anchor:end}\nsvg .tick{text-anchor:middle;fill:var(--soft);font-size:11px}\n"
@@ -95,7 +95,7 @@ static void write_head(FILE *f, const struct html_report *rep)
 
 static void ratio_text(double ratio, char *buf, size_t size)
 {
-	snprintf(buf, size, ratio >= 99.5 ? "%.0f×" : ratio >= 9.95 ? "%.0f×" : "%.2g×", ratio);
+	snprintf(buf, size, ratio >= 9.995 ? "%.0f×" : "%.2f×", ratio);
 }
 
 /* The figures a reader came for: what PV brings over emulated. */
@@ -139,9 +139,9 @@ static void write_rows(FILE *f, const struct results *r, const char *prefix, con
 		open = true;
 		fputs("<section class=\"card\"><div class=\"head\"><h3>", f);
 		html_text(f, res->title);
-		fputs("</h3><span class=\"soft\">", f);
+		fputs("</h3><p class=\"soft\">", f);
 		html_text(f, res->unit);
-		fprintf(f, ", %s is better</span></div>\n",
+		fprintf(f, ", %s is better</p></div>\n",
 			res->higher_is_better ? "more" : "less");
 		chart_row(f, res);
 		fputs("</section>\n", f);

@@ -279,9 +279,12 @@ static int by_row(const void *a, const void *b)
 
 void results_sort(struct results *r)
 {
+	if (!r->n)
+		return;
 	qsort(r->v, r->n, sizeof(*r->v), by_row);
 	for (int i = 0; i < r->n; i++)
-		qsort(r->v[i].variants, r->v[i].nr_variants, sizeof(struct variant), by_variant);
+		if (r->v[i].nr_variants)
+			qsort(r->v[i].variants, r->v[i].nr_variants, sizeof(struct variant), by_variant);
 }
 
 void results_free(struct results *r)
