@@ -87,7 +87,7 @@ static ssize_t chardev_take(struct chardev_file *f, const char __user *buf,
 	err = whole < 0 ? -EINVAL : chardev_conn_request(f);
 	/* the next byte begins a request, whatever became of this one */
 	xs_in_reset(&f->in);
-	return err ?: want;
+	return err ? err : (ssize_t)want;
 }
 
 static ssize_t chardev_write(struct file *file, const char __user *buf,
