@@ -100,7 +100,7 @@ test-static test-unit test-tools test-build test-packages test-vm: prepare
 	@tests/run $(@:test-%=%)
 
 demo: prepare
-	testbed/demo
+	demo/demo
 
 clean:
 	rm -rf build
