@@ -8,6 +8,7 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 XEN_HEADERS ?= /usr/include/xen
 KREL := $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null)
 # n leaves debug information out: faster to compile, as dkms strips it anyway.
+# BTF is made of it, so it has to go as well.
 DEBUG_INFO ?= y
 OUT ?= build/modules/$(KREL)
 
@@ -59,7 +60,8 @@ endif
 		ln -sfn $(abspath $(XEN_HEADERS)) $(OUT)/include/xen-public
 	+@$(MAKE) -C $(KDIR) M=$(abspath $(OUT)) \
 		KCFLAGS='$(strip $(if $(WERROR),-Werror) \
-		$(if $(filter n,$(DEBUG_INFO)),-g0) $(KCFLAGS))' modules
+		$(if $(filter n,$(DEBUG_INFO)),-g0) $(KCFLAGS))' \
+		$(if $(filter n,$(DEBUG_INFO)),CONFIG_DEBUG_INFO_BTF_MODULES=) modules
 
 tools:
 	+$(MAKE) -C tools

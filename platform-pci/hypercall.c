@@ -7,6 +7,7 @@
 #include <asm/nospec-branch.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
+#include <linux/objtool.h>
 #include <linux/vmalloc.h>
 #include <xen-public/arch-x86/cpuid.h>
 
@@ -39,6 +40,7 @@ asm(".pushsection .text, \"ax\"\n"
 	".balign 4096\n"
 	".type hypercall_stubs, @object\n"
 	"hypercall_stubs:\n"
+	ANNOTATE_NOENDBR "\n"
 	".fill 4096, 1, 0xcc\n"
 	".size hypercall_stubs, 4096\n"
 	".popsection\n");
@@ -55,12 +57,16 @@ asm(".pushsection .text, \"ax\"\n"
 long hypercall_by_page(unsigned long nr, unsigned long a1, unsigned long a2,
 		       unsigned long a3)
 {
+	unsigned long stub = (unsigned long)hypercall_stubs;
 	long ret;
 
+	/* Only the page's start is known to objtool as a place to call. */
+	OPTIMIZER_HIDE_VAR(stub);
+	stub += nr << STUB_SHIFT;
 	asm volatile(CALL_NOSPEC
 		     : "=a" (ret), "+D" (a1), "+S" (a2), "+d" (a3),
 		       ASM_CALL_CONSTRAINT
-		     : THUNK_TARGET(hypercall_stubs + (nr << STUB_SHIFT))
+		     : THUNK_TARGET(stub)
 		     : "rcx", "r8", "r10", "r11", "memory", "cc");
 	return ret;
 }

@@ -17,7 +17,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "testbed"))
 from xenbedlib import cache
 
 BASE = "trixie"
-PACKAGES = "gcc-12 gcc-14 make sparse libelf1t64 libssl3t64 libc6-dev perl-base kmod".split()
+PACKAGES = "gcc-12 gcc-14 make sparse libelf1t64 libssl3t64 libc6-dev perl-base kmod pahole".split()
 # series: Debian release its headers come from, compiler, as close to that release's as Debian 13 has it
 # for checkpatch, which the kernel's packages carry only in the source
 SOURCE_PACKAGE = "linux-source-6.12"
