@@ -10,7 +10,7 @@ import time
 from . import cache, images, outer, progress, session, states, watch
 from .channel import Channel, LineDown
 from .errors import BedError, CommandFailed, Stalled, Unhealthy
-from .guestcfg import GUEST_LINE
+from .guestcfg import GUEST_LINE, GuestConfig
 
 PAYLOAD_SIZE = 256 << 20
 BLOCK = 2048
@@ -35,9 +35,11 @@ class Bed:
         self.machine = machine
         self.config = config
         self._lock_fd = lock_fd
-        self._dom0 = Channel("dom0", machine.dom0_port)
+        self._dom0 = Channel("dom0", machine.dom0_port, on_beat=session.touch,
+                             on_silence=self._serial_grew)
         # through dom0: a connection forwarded by QEMU that nobody reads makes QEMU spin
-        self._guest = Channel("guest", machine.dom0_port, f"exec /bed/xbagent relay {GUEST_LINE}")
+        self._guest = Channel("guest", machine.dom0_port, f"exec /bed/xbagent relay {GUEST_LINE}",
+                              on_beat=session.touch, on_silence=self._guest_silent)
         self._mark = machine.record.get("mark", "")
         self._log_seen = -1
         self._cpu_seen = ""
@@ -51,25 +53,38 @@ class Bed:
         keep leaves the machine up when this process ends ('xenbed up').
         """
         images.need_host_tools()
-        config = states.config_of(state)
         owner = session.me("up" if keep else "run", what or f"test of {states.name_of(state)}")
         fd = session.lock(wait)
         try:
-            saved = states.ensure(state, fd, owner)
-            start = time.monotonic()
-            machine = outer.start(states.name_of(state), saved, fd, owner)
-            bed = cls(machine, config, fd)
-            try:
-                bed.wait_loaded(guest=config is not None)
-            except BaseException:
-                bed.keep_logs()
-                machine.kill()
-                raise
-            progress.say(f"'{states.name_of(state)}' loaded in {progress.seconds(start)}")
-            return bed
+            return cls._loaded(state, fd, owner)
         except BaseException:
             os.close(fd)
             raise
+
+    @classmethod
+    def _loaded(cls, state, fd, owner):
+        config = states.config_of(state)
+        saved = states.ensure(state, fd, owner)
+        start = time.monotonic()
+        machine = outer.start(states.name_of(state), saved, fd, owner, config)
+        bed = cls(machine, config, fd)
+        try:
+            bed.wait_loaded(guest=config is not None)
+        except BaseException:
+            bed.keep_logs()
+            machine.kill()
+            raise
+        progress.say(f"'{states.name_of(state)}' loaded in {progress.seconds(start)}")
+        return bed
+
+    def load(self, state):
+        """Another (or the same) state, fresh, without letting others in between."""
+        if self._lock_fd is None:
+            raise BedError("only the client that acquired the machine can load a state")
+        self.disconnect(0)
+        self.machine.kill()
+        fresh = self._loaded(state, self._lock_fd, self.machine.record["owner"])
+        self.__dict__.update(fresh.__dict__)
 
     @classmethod
     def attach(cls):
@@ -78,9 +93,8 @@ class Bed:
         if not machine:
             raise BedError("no machine is up: 'xenbed up small' starts one")
         session.touch()
-        name = machine.record["state"]
-        config = states.NAMED.get(name)
-        return cls(machine, config)
+        config = machine.record.get("config")
+        return cls(machine, GuestConfig(**config) if config else None)
 
     def __enter__(self):
         return self
@@ -88,23 +102,22 @@ class Bed:
     def __exit__(self, *_):
         self.close()
 
-    def disconnect(self):
-        self._dom0.close()
+    def disconnect(self, pause=1.0):
+        """Closes the lines; dom0 must have seen that before it is saved."""
         self._guest.close()
-        time.sleep(1)   # dom0 must have seen the lines close before it is saved
+        self._dom0.close()
+        time.sleep(pause)
 
     def leave(self):
         """Ends this client, not the machine."""
-        self._dom0.close()
-        self._guest.close()
+        self.disconnect(0)
         if self._lock_fd is not None:
             os.close(self._lock_fd)
             self._lock_fd = None
 
     def close(self):
         """Ends the machine and lets the next client in."""
-        self._dom0.close()
-        self._guest.close()
+        self.disconnect(0)
         self.machine.kill()
         self.leave()
 
@@ -143,6 +156,14 @@ class Bed:
             self._guest.hello(300, self._guest_progress)
             self.guest(mark.format(int(time.time())))
 
+    def _guest_silent(self):
+        """Like _serial_grew, but a guest that panicked need not be waited for."""
+        grew = self._serial_grew()
+        dead = watch.DEAD.search(self.console())
+        if dead and not grew:
+            raise LineDown(f"guest: dead: {dead.group().strip()}")
+        return grew
+
     def _guest_progress(self):
         """Whether the guest wrote to its console or used its CPUs since the last call."""
         now = (self._serial_grew(), self._dom0.run("xl list | tail -n +3", stall=120).out)
@@ -179,6 +200,16 @@ class Bed:
         """Interactive shell; its exit code."""
         line = self._dom0 if where == "dom0" else self._guest
         return line.interact("cd; exec bash -i 2>/dev/null || exec sh -i", fd_in, fd_out, size)
+
+    def clocks(self):
+        """Wall clock and uptime of host, dom0 and guest, read one after the other."""
+        got = {"host": (time.time(), time.monotonic())}
+        for name, run in (("dom0", self.dom0), ("guest", self.guest)):
+            if name == "dom0" or self.config:
+                before = time.time()
+                wall, up = run("date +%s; cut -d' ' -f1 /proc/uptime").out.split()
+                got[name] = (float(wall), float(up), (before + time.time()) / 2)
+        return got
 
     # --- files
 
@@ -258,7 +289,9 @@ class Bed:
             found += self._guest_findings(mark)
         except (LineDown, Stalled, CommandFailed) as e:
             found.append(watch.Finding("dom0", f"does not answer any more: {e}"))
-        return list(dict.fromkeys(found))
+        # the guest's messages come twice: on its console and in its dmesg
+        seen = {f.line for f in found if f.source == "guest console"}
+        return [f for f in dict.fromkeys(found) if f.source != "guest" or f.line not in seen]
 
     def _guest_findings(self, mark):
         if self.config is None:

@@ -11,6 +11,7 @@ import zlib
 from .errors import Stalled
 
 HELLO, EXEC, STDIN, KILL, OUT, ERR, EXIT, BEAT, WINCH = range(1, 10)
+SLICE = 5.0     # seconds between looks at other signs of life
 _HEAD = struct.Struct("<BcBBII")
 
 
@@ -129,14 +130,19 @@ class Channel:
     """One command after the other, by an agent.
 
     relay: a command in dom0 that leads to the agent; None: the agent is dom0's.
-    chunk bounds what is sent in one frame: small for a serial line.
+    chunk bounds what is sent in one frame. on_beat is called about once a second
+    while a command runs; on_silence after every few seconds without a frame: it
+    says whether there was another sign of life, or raises if all hope is gone.
     """
 
-    def __init__(self, where, port, relay=None, chunk=32768):
+    def __init__(self, where, port, relay=None, chunk=32768, on_beat=lambda: None,
+                 on_silence=lambda: False):
         self.where = where
         self._port = port
         self._relay = relay
         self._chunk = chunk
+        self._on_beat = on_beat
+        self._on_silence = on_silence
         self._wire = None
         self._next_id = int.from_bytes(os.urandom(3), "little") << 4
 
@@ -208,15 +214,27 @@ class Channel:
         feeder = threading.Thread(target=self._feed, args=(ident, stdin), daemon=True)
         feeder.start()
         out, err = bytearray(), bytearray()
+        silent = 0.0
         while True:
-            frame = self._receive(stall)
+            if time.monotonic() - start > total:
+                self._send(KILL, ident, b"\x09")
+                self.close()
+                raise Stalled(f"{self.where}: '{command[:80]}' still runs after {total} s, killed")
+            frame = self._receive(min(SLICE, stall))
+            silent = 0.0 if frame else silent + min(SLICE, stall)
             if frame is None:
+                if self._on_silence():
+                    silent = 0.0
+                if silent < stall:
+                    continue
                 self.close()
                 raise LineDown(f"{self.where}: no sign of life for {stall} s during '{command[:80]}'")
             kind, got, payload = frame
             if got != ident:
                 continue
-            if kind == OUT:
+            if kind == BEAT:
+                self._on_beat()
+            elif kind == OUT:
                 on_out(payload) if on_out else out.extend(payload)
             elif kind == ERR:
                 on_err(payload) if on_err else err.extend(payload)
@@ -224,10 +242,6 @@ class Channel:
                 took = time.monotonic() - start
                 return Result(struct.unpack("<I", payload)[0], out.decode(errors="replace"),
                               err.decode(errors="replace"), took, bytes(out))
-            if time.monotonic() - start > total:
-                self._send(KILL, ident, b"\x09")
-                self.close()
-                raise Stalled(f"{self.where}: '{command[:80]}' still runs after {total} s, killed")
 
     def _feed(self, ident, stdin):
         try:

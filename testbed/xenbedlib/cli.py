@@ -4,6 +4,7 @@ import argparse
 import contextlib
 import os
 import shutil
+import signal
 import sys
 import termios
 import time
@@ -335,6 +336,7 @@ def main(argv=None):
     progress.set_quiet(args.quiet)
     if getattr(args, "push", None):
         args.push = [f for group in args.push for f in group]
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # through the with blocks
     try:
         return args.func(args)
     except BedError as e:

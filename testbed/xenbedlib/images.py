@@ -14,6 +14,16 @@ from .errors import BedError
 F = recipe.IMAGE_FILES
 
 
+def _run(args, what, **kw):
+    """Runs a host program quietly; its output."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+    done = subprocess.run(args, capture_output=True, env=dict(os.environ, PATH=path), **kw)
+    if done.returncode:
+        lines = done.stderr.decode(errors="replace").strip().splitlines()
+        raise BedError(f"{what} failed: {lines[-1] if lines else f'code {done.returncode}'}")
+    return done.stdout
+
+
 def _tool(args, log, what, **kw):
     """Runs a host program with its output in a log file."""
     with open(log, "ab") as out:
@@ -132,7 +142,7 @@ def _module_paths(root, names):
 def _read_module(path):
     data = path.read_bytes()
     if path.suffix == ".xz":
-        return subprocess.run(["xz", "-dc", str(path)], check=True, capture_output=True).stdout
+        return _run(["xz", "-dc", str(path)], f"unpacking {path.name}")
     return data
 
 
@@ -146,21 +156,18 @@ def _copy_modules(root, names, target):
         shutil.copyfile(base / rel, dest)
     for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
         shutil.copyfile(base / name, out / name)
-    subprocess.run(["depmod", "-b", str(target), base.name], check=True,
-                   stderr=subprocess.DEVNULL)
+    _run(["depmod", "-b", str(target), base.name], "depmod")
 
 
 def _busybox_links(busybox):
-    text = subprocess.run([str(busybox), "--list-full"], check=True, capture_output=True,
-                          text=True).stdout
-    return [line for line in text.split() if line]
+    return _run([str(busybox), "--list-full"], "busybox").decode().split()
 
 
 def _initramfs(root, init, modules, extra=()):
     """gzipped cpio: busybox, the agent, an init and modules in load order."""
     ar = cpio.Archive()
     for d in ("dev", "proc", "sys", "run", "tmp", "mnt", "etc", "modules", "bin", "sbin",
-              "usr", "usr/bin", "usr/sbin", "var", "root", "lib"):
+              "usr", "usr/bin", "usr/sbin", "usr/local", "usr/local/bin", "var", "root", "lib"):
         ar.directory(d)
     busybox = root / "bin/busybox"
     ar.file("bin/busybox", busybox.read_bytes(), 0o755)
@@ -210,7 +217,7 @@ def _tools_tar(root, out):
         src = root / path.lstrip("/")
         # absolute links inside the root
         real = pathlib.Path(os.path.realpath(src)) if not src.is_symlink() else _resolve(root, path)
-        dest = stage / (f"usr/bin/{src.name}" if path in progs else path.lstrip("/"))
+        dest = stage / (f"usr/local/bin/{src.name}" if path in progs else path.lstrip("/"))
         dest.parent.mkdir(parents=True, exist_ok=True)
         if not dest.exists():
             shutil.copyfile(real, dest)
@@ -227,8 +234,8 @@ def _shrink_icu(stage):
     for lib in stage.glob("**/libicudata.so.*"):
         version = lib.name.rpartition(".")[2]
         source = f"const char icudt{version}_dat[64] = {{ 0 }};\n"
-        subprocess.run(["gcc", "-shared", "-nostdlib", f"-Wl,-soname,{lib.name}", "-x", "c", "-o", str(lib), "-"],
-                       input=source.encode(), check=True)
+        _run(["gcc", "-shared", "-nostdlib", f"-Wl,-soname,{lib.name}", "-x", "c", "-o", str(lib), "-"],
+             "compiling an empty libicudata", input=source.encode())
 
 
 def _as_root(info):
@@ -239,21 +246,20 @@ def _as_root(info):
 
 def _resolve(root, path):
     """Follows symbolic links as seen from inside a root."""
-    text = subprocess.run(["chroot", str(root), "/bin/readlink", "-f", path],
-                          check=True, capture_output=True, text=True).stdout.strip()
-    return root / text.lstrip("/")
+    text = _run(["chroot", str(root), "/bin/readlink", "-f", path], f"following {path}")
+    return root / text.decode().strip().lstrip("/")
 
 
 def _copy_tree(src, dest):
-    subprocess.run(["cp", "-a", "--reflink=auto", str(src), str(dest)], check=True)
+    _run(["cp", "-a", "--reflink=auto", str(src), str(dest)], f"copying {src.name}")
 
 
 def _make_ext4(tree, image, size, label):
     with open(image, "wb") as f:
         f.truncate(size)
-    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext4", "-L", label, "-m", "0", "-E",
-                    "lazy_itable_init=1,lazy_journal_init=1,no_copy_xattrs", "-d", str(tree), str(image)],
-                   check=True, env=dict(os.environ, PATH=os.environ.get("PATH", "") + ":/usr/sbin:/sbin"))
+    _run(["mke2fs", "-q", "-F", "-t", "ext4", "-L", label, "-m", "0", "-E",
+          "lazy_itable_init=1,lazy_journal_init=1,no_copy_xattrs", "-d", str(tree), str(image)],
+         f"making {image.name}")
 
 
 def small():

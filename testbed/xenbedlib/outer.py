@@ -6,6 +6,7 @@ and qcow2 overlays of its disks. It is never written again: a run starts its own
 QEMU with -incoming and overlays of its own, so killing it cannot hurt anything.
 """
 import contextlib
+import dataclasses
 import json
 import os
 import pathlib
@@ -213,7 +214,7 @@ def _prefer(pid):
         os.setpriority(os.PRIO_PROCESS, pid, -10)
 
 
-def start(state, state_dir, lock_fd, owner):
+def start(state, state_dir, lock_fd, owner, config=None):
     """Starts a machine: from a saved state, or (state_dir None) from its images.
 
     QEMU inherits lock_fd and with it the lock that makes it the only one.
@@ -251,7 +252,8 @@ def start(state, state_dir, lock_fd, owner):
                                      os.environ, QEMU_MODULE_DIR=str(_libdir() / "qemu")))
     _prefer(child.pid)
     record = {"pid": child.pid, "start_time": start_time(child.pid), "state": state,
-              "dom0_port": dom0_port, "owner": owner, "since": time.time()}
+              "dom0_port": dom0_port, "owner": owner, "since": time.time(),
+              "config": dataclasses.asdict(config) if config else None}
     machine = Machine(record)
     rewrite(machine)
     return machine

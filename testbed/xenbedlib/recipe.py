@@ -47,6 +47,7 @@ TOOL_MODULES = BOOT_MODULES + NIC_MODULES + PV_MODULES + """
 
 # Programs of the small guest, with the libraries they need, from dom0's root.
 TOOL_PROGRAMS = """
+    bash dash kmod modprobe insmod rmmod lsmod modinfo depmod
     iperf3 fio ethtool ip bridge tc ss ping tcpdump strace taskset chrt
     xenstore xenstore-ls xenstore-read xenstore-write xenstore-list xenstore-exists xenstore-rm
     xenstore-watch xenstore-chmod mke2fs mkfs.ext4 e2fsck resize2fs blockdev brctl

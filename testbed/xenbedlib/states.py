@@ -73,7 +73,7 @@ def ensure(state, lock_fd, owner):
 
     def make(tmp):
         cache.need_space(4)
-        machine = outer.start(f"making {name_of(state)}", parent, lock_fd, owner)
+        machine = outer.start(f"making {name_of(state)}", parent, lock_fd, dict(owner, kind="run"), config)
         bed = Bed(machine, config, lock_fd)
         try:
             if config is None:
@@ -83,7 +83,7 @@ def ensure(state, lock_fd, owner):
                 bed.wait_loaded(guest=False)
                 bed.create_guest(config)
             bed.settle()
-            # bed.check_health()
+            bed.check_health()
             with progress.step(f"saving the machine as '{name_of(state)}'"):
                 bed.disconnect()
                 machine.save_and_stop(tmp)

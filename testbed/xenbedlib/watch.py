@@ -25,6 +25,8 @@ XEN_BAD = re.compile("|".join((
     r"Failed to inject", r"Triple fault", r"VMEXIT code", r"Freed in use", r"NMI - .* ERROR",
 )))
 
+DEAD = re.compile(r".*(Kernel panic - not syncing|Attempted to kill init).*")
+
 # (pattern, why it is no finding); keep this list short
 HARMLESS = (
     (re.compile(r"xen:grant_table: Grant tables using version"), "kernel names the ABI it uses"),
