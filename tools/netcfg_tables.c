@@ -196,6 +196,7 @@ static int give_routes(struct netlink *nl, const struct netcfg *cfg, int ifindex
 		failed = NULL;
 		for (int i = 0; i < cfg->routes.n; i++) {
 			struct nlmsghdr *h = cfg->routes.v[i];
+			bool onlink;
 			int err;
 
 			if (done[i] || (!pass && has_gateway(h)))
@@ -204,8 +205,8 @@ static int give_routes(struct netlink *nl, const struct netcfg *cfg, int ifindex
 			 * Last try: the route to the gateway that let the kernel
 			 * accept this one has been removed since.
 			 */
-			err = netlink_tell(nl, route_msg(h, cfg->ifindex, ifindex,
-							 pass == ROUTE_PASSES - 1 && has_gateway(h)));
+			onlink = pass == ROUTE_PASSES - 1 && has_gateway(h);
+			err = netlink_tell(nl, route_msg(h, cfg->ifindex, ifindex, onlink));
 			done[i] = !err || err == -EEXIST;
 			if (done[i] || by_other(cfg, h))
 				continue;

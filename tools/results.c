@@ -282,9 +282,12 @@ void results_sort(struct results *r)
 	if (!r->n)
 		return;
 	qsort(r->v, r->n, sizeof(*r->v), by_row);
-	for (int i = 0; i < r->n; i++)
-		if (r->v[i].nr_variants)
-			qsort(r->v[i].variants, r->v[i].nr_variants, sizeof(struct variant), by_variant);
+	for (int i = 0; i < r->n; i++) {
+		struct result *res = &r->v[i];
+
+		if (res->nr_variants)
+			qsort(res->variants, res->nr_variants, sizeof(*res->variants), by_variant);
+	}
 }
 
 void results_free(struct results *r)
