@@ -7,9 +7,9 @@ VERSION := $(shell cat VERSION)
 KDIR ?= /lib/modules/$(shell uname -r)/build
 XEN_HEADERS ?= /usr/include/xen
 KREL := $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null)
-# n leaves debug information out: faster to compile, as dkms strips it anyway.
-# BTF is made of it, so it has to go as well.
-DEBUG_INFO ?= y
+# y for dkms, which strips debug information anyway: none is made, each module
+# is compiled in one go, and BTF, which needs that information, is left out.
+QUICK ?= n
 OUT ?= build/modules/$(KREL)
 
 # What a module build takes, nothing else.
@@ -60,8 +60,8 @@ endif
 		ln -sfn $(abspath $(XEN_HEADERS)) $(OUT)/include/xen-public
 	+@$(MAKE) -C $(KDIR) M=$(abspath $(OUT)) \
 		KCFLAGS='$(strip $(if $(WERROR),-Werror) \
-		$(if $(filter n,$(DEBUG_INFO)),-g0) $(KCFLAGS))' \
-		$(if $(filter n,$(DEBUG_INFO)),CONFIG_DEBUG_INFO_BTF_MODULES=) modules
+		$(if $(filter y,$(QUICK)),-g0) $(KCFLAGS))' QUICK=$(QUICK) \
+		$(if $(filter y,$(QUICK)),CONFIG_DEBUG_INFO_BTF_MODULES=) modules
 
 tools:
 	+$(MAKE) -C tools

@@ -104,10 +104,11 @@ def whitespace(tree):
 
 @check("line width", {"xenbus/a.c": "int " + "a" * 100 + ";\n"})
 def line_width(tree):
+    """Up to 100 columns; a message stays in one piece, so that it can be searched for."""
     found = []
     for name in tree.code():
         for number, line in tree.lines(name):
-            if len(line.expandtabs(8)) > 100:
+            if len(line.expandtabs(8)) > 100 and '"' not in line:
                 found.append(f"{name}:{number}: wider than 100 columns")
     return found
 
@@ -188,7 +189,7 @@ def readme(tree):
     """The two commands are in the README, and make knows every target that the documents name."""
     found = [f"README.md: does not name '{c}'" for c in ("make demo", "make test")
              if c not in tree.text("README.md")]
-    targets = set(re.findall(r"^([\w-]+):", tree.text("Makefile"), re.M))
+    targets = set(" ".join(re.findall(r"^([\w -]+):", tree.text("Makefile"), re.M)).split())
     for name in [f for f in tree.files if f.endswith(".md")]:
         for line, text in tree.lines(name):
             for target in re.findall(r"(?:`|^ {4,})make ([a-z][\w-]*)(?=[`\s])", text):
