@@ -54,7 +54,7 @@ class Bed:
         """
         images.need_host_tools()
         owner = session.me("up" if keep else "run", what or f"test of {states.name_of(state)}")
-        fd = session.lock(wait)
+        fd = session.lock(owner, wait)
         try:
             return cls._loaded(state, fd, owner)
         except BaseException:

@@ -213,9 +213,9 @@ def cmd_snapshot(args):
     for name in names:
         states.config_of(name)
     images.need_host_tools()
-    fd = session.lock(not args.no_wait)
+    owner = session.me("run", f"xenbed snapshot {' '.join(names)}")
+    fd = session.lock(owner, not args.no_wait)
     try:
-        owner = session.me("run", f"xenbed snapshot {' '.join(names)}")
         for name in names:
             start = time.monotonic()
             if args.again and states.place_of(name).exists():

@@ -7,6 +7,7 @@ taken down by whoever waits next.
 """
 import fcntl
 import getpass
+import json
 import os
 import time
 
@@ -65,7 +66,19 @@ def _open(name):
     return os.open(cache.run_dir() / name, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
 
 
-def lock(wait=True):
+def _holder():
+    """Who has the lock, in words."""
+    machine = outer.current()
+    if machine:
+        return describe(machine)
+    try:
+        owner = json.loads((cache.run_dir() / "holder.json").read_text())
+        return f"'{owner['what']}' (pid {owner['pid']}), which prepares a machine"
+    except (FileNotFoundError, json.JSONDecodeError):
+        return "a client that prepares a machine"
+
+
+def lock(owner, wait=True):
     """Takes the machine lock; the descriptor, to be given to outer.start."""
     queue, fd = _open("queue"), _open("lock")
     said = 0.0
@@ -75,24 +88,24 @@ def lock(wait=True):
         except BlockingIOError:
             if not wait:
                 raise BedError("others wait for the testbed already") from None
-            progress.say("others wait for the testbed, too: queueing behind them")
+            progress.say(f"others wait for the testbed, too, in use by {_holder()}: queueing")
             fcntl.flock(queue, fcntl.LOCK_EX)
         while True:
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 touch()
+                (cache.run_dir() / "holder.json").write_text(json.dumps(owner))
                 return fd
             except BlockingIOError:
                 pass
             machine = outer.current()
             if machine and _take_over(machine):
                 continue
-            holder = describe(machine) if machine else "a client that prepares a machine"
             if not wait:
-                raise BedError(f"the testbed is in use by {holder}: wait, or 'xenbed down'")
+                raise BedError(f"the testbed is in use by {_holder()}: wait, or 'xenbed down'")
             if time.monotonic() - said > 60 or not said:
                 said = time.monotonic()
-                progress.say(f"waiting for the testbed, in use by {holder}")
+                progress.say(f"waiting for the testbed, in use by {_holder()}")
             time.sleep(0.5)
     except BaseException:
         os.close(fd)
