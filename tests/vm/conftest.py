@@ -23,19 +23,25 @@ def tool():
 
 
 class Beds:
-    """One machine at a time; loaded anew when the state differs or was spoiled."""
+    """One machine for the whole run; loaded anew when the state differs or was spoiled."""
 
     def __init__(self):
         self.bed = self.guest = self.state = None
 
     def get(self, state, files, what):
-        if self.bed is None or self.state != state:
-            self.drop()
-            self.bed = Bed.acquire(state, what=what)
-            self.state = state
+        if self.state != state:
+            if self.bed is None:
+                self.bed = Bed.acquire(state, what=f"VM tests, {what}")
+            else:
+                self.bed.load(state)
             self.guest = Guest(self.bed)
             self.bed.push_guest(files)
+            self.state = state
         return self.guest
+
+    def spoil(self):
+        """The next test gets a fresh machine."""
+        self.state = None
 
     def drop(self):
         if self.bed:
@@ -62,7 +68,7 @@ def guest(request, beds, modules):
     state = mark.args[0] if mark else "small"
     fresh = request.node.get_closest_marker("fresh")
     if fresh:
-        beds.drop()
+        beds.spoil()
     it = beds.get(state, modules, request.node.name)
     it.start_test(request.node.name)
     yield it
@@ -72,9 +78,9 @@ def guest(request, beds, modules):
         print(f"---- guest console\n{it.bed.console()[-4000:]}")
         it.bed.keep_logs()
     if fresh or failed or findings:
-        beds.drop()
+        beds.spoil()
     elif not it.clean_up():
-        beds.drop()
+        beds.spoil()
         pytest.fail("modules could not be unloaded after the test")
     assert not findings, "\n".join(str(f) for f in findings)
 

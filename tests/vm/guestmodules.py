@@ -40,14 +40,13 @@ def build_modules():
         raise RuntimeError("the guests have different kernels: 'testbed/xenbed build' makes them anew")
     src = OUT / "src"
     src.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["rsync", "-a", "--delete", "--exclude=xen-public",
+    subprocess.run(["rsync", "-a", "--delete", "--exclude=xen-public", "--exclude=/out", "--exclude=/xen-headers",
                     *(str(TOP / s) for s in SOURCES), str(src)], check=True)
-    # the guest's root has no libxen-dev; packages carry the headers along
+    # the guest's root has no libxen-dev
     subprocess.run(["rsync", "-aL", f"{os.environ.get('XEN_HEADERS', '/usr/include/xen')}/",
-                    str(src / "include/xen-public")], check=True)
-    (OUT / "ko").mkdir(exist_ok=True)
-    _in_root(root, f"cd /mnt && make -j2 modules KDIR=/lib/modules/{release}/build OUT=/mnt/out"
-             " && strip --strip-debug out/*.ko", [(src, "mnt")])
+                    str(src / "xen-headers")], check=True)
+    _in_root(root, f"cd /mnt && make -j2 modules KDIR=/lib/modules/{release}/build OUT=/mnt/out "
+             "XEN_HEADERS=/mnt/xen-headers && strip --strip-debug out/*.ko", [(src, "mnt")])
     found = [src / "out" / f"{name}.ko" for name in NAMES]
     return [str(path) for path in found]
 
