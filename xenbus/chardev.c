@@ -149,7 +149,7 @@ static ssize_t chardev_give(struct chardev_file *f, char __user *buf,
 		size_t n = min_t(size_t, len - done, msg->len - msg->read);
 
 		if (copy_to_user(buf + done, msg->data + msg->read, n))
-			return done ?: -EFAULT;
+			return done ? (ssize_t)done : -EFAULT;
 		/* under the lock: chardev_is_queued() looks at it */
 		spin_lock(&f->lock);
 		msg->read += n;
