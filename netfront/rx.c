@@ -30,9 +30,9 @@ static void rx_push(struct netf_queue *q)
 	RING_IDX old = rx->pushed;
 
 	rx->pushed = rx->prod;
-	virt_wmb();
+	virt_wmb();	/* the requests, before it is told that they are there */
 	WRITE_ONCE(rx->sring->req_prod, rx->prod);
-	virt_mb();
+	virt_mb();	/* tell first, then look whether it wants to be woken */
 	if (netf_must_notify(old, rx->prod, READ_ONCE(rx->sring->req_event))) {
 		pvhvm_evtchn_notify(netf_rx_chan(q));
 		u64_stats_inc(&q->stats->rx_doorbells);
@@ -365,6 +365,6 @@ bool netf_rx_arm(struct netf_queue *q)
 	RING_IDX cons = READ_ONCE(rx->cons);
 
 	WRITE_ONCE(rx->sring->rsp_event, cons + 1);
-	virt_mb();
+	virt_mb();	/* ask for an event first, then look what came before it */
 	return READ_ONCE(rx->sring->rsp_prod) != cons;
 }

@@ -39,7 +39,9 @@ static struct netif_tx_request *tx_request(struct netf_tx *tx, RING_IDX idx)
 /* Ring slots that can be filled. Exact for the sender, a guess for others. */
 static unsigned int tx_room(const struct netf_tx *tx)
 {
+	/* Both pair with the reaper's releases: what is free is free to use. */
 	RING_IDX cons = smp_load_acquire(&tx->cons);
+	/* as above */
 	u32 tail = smp_load_acquire(&tx->id_tail);
 	unsigned int ids = tail - READ_ONCE(tx->id_head);
 	unsigned int slots = NETF_TX_SIZE - (READ_ONCE(tx->prod) - cons);
@@ -58,6 +60,7 @@ static u16 tx_id_take(struct netf_tx *tx)
 static void tx_id_put(struct netf_tx *tx, u16 id)
 {
 	tx->id_ring[tx->id_tail & (NETF_TX_SIZE - 1)] = id;
+	/* The entry before the count of entries; pairs with tx_room(). */
 	smp_store_release(&tx->id_tail, tx->id_tail + 1);
 }
 
@@ -288,9 +291,9 @@ void netf_tx_flush(struct netf_queue *q)
 
 	/* Before the backend can answer, the reaper must expect answers. */
 	WRITE_ONCE(tx->pushed, new);
-	virt_wmb();
+	virt_wmb();	/* the requests, before the backend is told of them */
 	WRITE_ONCE(sring->req_prod, new);
-	virt_mb();
+	virt_mb();	/* tell first, then look whether it wants to be woken */
 
 	if (netf_must_notify(old, new, READ_ONCE(sring->req_event))) {
 		pvhvm_evtchn_notify(&tx->chan);
@@ -311,7 +314,7 @@ void netf_tx_flush(struct netf_queue *q)
 		   !netf_after(READ_ONCE(sring->rsp_event), urgent)))
 		return;
 	WRITE_ONCE(sring->rsp_event, urgent);
-	virt_mb();
+	virt_mb();	/* ask for an event first, then look what came before it */
 	if (!netf_after(urgent, READ_ONCE(sring->rsp_prod)))
 		napi_schedule(&q->napi);
 }
@@ -480,6 +483,7 @@ void netf_tx_reap(struct netf_queue *q, int budget)
 
 	while (cons != prod && !breach)
 		breach = tx_response(q, cons++, budget, &done);
+	/* Done with the slots before the sender may fill them; see tx_room(). */
 	smp_store_release(&tx->cons, cons);
 	if (done.packets)
 		netdev_tx_completed_queue(tx->txq, done.packets, done.bytes);
@@ -507,7 +511,7 @@ bool netf_tx_arm(struct netf_queue *q)
 		urgent = READ_ONCE(tx->urgent);
 		event = netf_tx_event(READ_ONCE(tx->cons), urgent);
 		WRITE_ONCE(tx->sring->rsp_event, event);
-		virt_mb();
+		virt_mb();	/* ask for an event first, then look at what changed */
 	} while (READ_ONCE(tx->urgent) != urgent);
 
 	return !netf_after(event, READ_ONCE(tx->sring->rsp_prod));

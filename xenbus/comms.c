@@ -193,6 +193,7 @@ static int comms_ready(void)
 
 	if (comms_broken())
 		return -EIO;
+	/* Pairs with the release that lifts the pause: indices are new by then. */
 	if (smp_load_acquire(&comms.paused))
 		return 0;
 	used = xs_ring_used(READ_ONCE(comms.page->rsp_prod), comms.rsp_cons);

@@ -52,7 +52,9 @@ int pvhvm_evtchn_open(struct pvhvm_evtchn *ch, domid_t remote,
  * pvhvm_evtchn_attach() - handle a port that the toolstack has allocated
  * @ch: a closed channel
  * @port: the port, as told by an HVM parameter
- * @handler, @name, @data: as for pvhvm_evtchn_open()
+ * @handler: as for pvhvm_evtchn_open()
+ * @name: as for pvhvm_evtchn_open()
+ * @data: as for pvhvm_evtchn_open()
  *
  * As pvhvm_evtchn_open(), but the port is kept (@ch->keep) when closed.
  */

@@ -18,6 +18,7 @@
  * @PVHVM_CLASS_NIC: all emulated NICs, bit 1
  * @PVHVM_CLASS_AUX_DISK: IDE disks but the primary master, bit 2
  * @PVHVM_CLASS_NVME: NVMe disks, bit 3
+ * @PVHVM_CLASS_COUNT: how many there are
  *
  * The value is the bit's number in the mask written to the port.
  */
@@ -30,12 +31,20 @@ enum pvhvm_class {
 };
 
 /**
- * pvhvm_unplug_twin_up() / pvhvm_unplug_twin_down() - a PV device that stands
- * in for an emulated one of this class has connected / is no longer connected
+ * pvhvm_unplug_twin_up() - a PV device that stands in for an emulated one has
+ * connected
+ * @cls: the emulated one's class
  *
- * Calls balance. Context: any but hard interrupt.
+ * Context: any but hard interrupt.
  */
 void pvhvm_unplug_twin_up(enum pvhvm_class cls);
+
+/**
+ * pvhvm_unplug_twin_down() - it is no longer connected
+ * @cls: as given to pvhvm_unplug_twin_up(), once for each call of that
+ *
+ * Context: any but hard interrupt.
+ */
 void pvhvm_unplug_twin_down(enum pvhvm_class cls);
 
 /**
