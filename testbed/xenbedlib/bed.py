@@ -153,6 +153,7 @@ class Bed:
         self.dom0(mark.format(int(time.time()))
                   + "; xl dmesg -c >/dev/null")
         if guest:
+            self.xl(f"unpause {self.config.name}")
             self._guest.hello(300, self._guest_progress)
             self.guest(mark.format(int(time.time())))
 
@@ -171,9 +172,19 @@ class Bed:
         return grew
 
     def settle(self):
-        """Lets the machine come to rest before it is saved."""
+        """Lets the machine come to rest."""
         self.dom0("sync")
         time.sleep(2)
+
+    def park(self):
+        """Pauses the guest and closes the lines, so that the machine can be saved.
+
+        QEMU saves a CPU that runs a nested guest, but refuses to load it ('vCPU set
+        in guest-mode inconsistent ...'). wait_loaded goes on from here.
+        """
+        if self.config:
+            self.xl(f"pause {self.config.name}")
+        self.disconnect()
 
     # --- commands
 

@@ -58,7 +58,7 @@ def key_of(state):
     if config is None:
         return _dom0_key()
     guest = images.small() if config.kind == "small" else images.debian()
-    return cache.digest("guest-state-1", _dom0_key(), guest.name, config.to_xl())
+    return cache.digest("guest-state-2", _dom0_key(), guest.name, config.to_xl())
 
 
 def place_of(state):
@@ -85,7 +85,7 @@ def ensure(state, lock_fd, owner):
             bed.settle()
             bed.check_health()
             with progress.step(f"saving the machine as '{name_of(state)}'"):
-                bed.disconnect()
+                bed.park()
                 machine.save_and_stop(tmp)
         except BaseException:
             bed.keep_logs()
