@@ -66,11 +66,21 @@ static void put(const char *path, const char *text)
 	close(fd);
 }
 
-/* The IPv6 MTU follows the link's; the mode is set around the switch. */
+/*
+ * The IPv6 MTU follows the link's; the mode is set around the switch; the
+ * coarse times have finer twins, and the kernel complains when they are used.
+ */
 static bool skipped(const char *name)
 {
-	return name[0] == '.' || !strcmp(name, "mtu") || !strcmp(name, GEN_MODE) ||
-	       !strcmp(name, "stable_secret") || !strcmp(name, "flush");
+	static const char *const names[] = {
+		"mtu", GEN_MODE, "stable_secret", "flush",
+		"base_reachable_time", "retrans_time",
+	};
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return name[0] == '.';
 }
 
 static void take_folder(struct ifconf *conf, int folder, const char *ifname)
