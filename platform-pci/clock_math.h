@@ -32,7 +32,7 @@ static inline uint64_t clock_scale(uint64_t ticks, uint32_t mul, int8_t shift)
 		ticks >>= -shift;
 	else
 		ticks <<= shift;
-	return (uint64_t)(((unsigned __int128)ticks * mul) >> 32);
+	return (uint64_t)(((__uint128_t)ticks * mul) >> 32);
 }
 
 /**

@@ -112,7 +112,7 @@ err_erase:
 err_free:
 	free_queues(f);
 	/* A Xen without FIFO does not know the call. */
-	return ret == -ENOSYS ? -EOPNOTSUPP : ret;
+	return ret == -XEN_ENOSYS ? -EOPNOTSUPP : ret;
 }
 
 /*

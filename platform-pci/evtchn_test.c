@@ -35,6 +35,8 @@ static irqreturn_t test_handler(int irq, void *data)
 static int test_cpu(struct event_test *test, struct pvhvm_evtchn *ch,
 		    struct pvhvm_evtchn *peer, unsigned int cpu)
 {
+	/* The last CPU may not be out of its handler, and would be asked again. */
+	synchronize_irq(ch->irq);
 	pvhvm_evtchn_set_cpu(ch, cpu);
 	reinit_completion(&test->arrived);
 	pvhvm_evtchn_notify(peer);

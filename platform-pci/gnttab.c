@@ -278,9 +278,9 @@ static int query_limit(void)
 	struct gnttab_set_version version = { .version = 1 };
 	int ret;
 
-	/* -ENOSYS: a Xen that only has version 1. */
+	/* XEN_ENOSYS: a Xen that only has version 1. */
 	ret = hypercall_gnttab(GNTTABOP_set_version, &version, 1);
-	if (ret && ret != -ENOSYS) {
+	if (ret && ret != -XEN_ENOSYS) {
 		pr_err("grant table version 2 of an earlier kernel is still in use (%d)\n",
 		       ret);
 		return ret;

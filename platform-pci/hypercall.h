@@ -16,6 +16,7 @@
 
 #include "platform.h"
 
+#include <xen-public/errno.h>
 #include <xen-public/hvm/hvm_op.h>
 #include <xen-public/hvm/params.h>
 #include <xen-public/memory.h>
