@@ -7,8 +7,8 @@
         bed.guest("insmod /payload/pvhvm-core.ko")
         bed.check_health()
 """
-from .errors import BedError, CommandFailed, Stalled, Unhealthy
+from .errors import BedError, CommandFailed, EmulatorFault, Stalled, Unhealthy
 from .bed import Bed
 from .guestcfg import GuestConfig
 
-__all__ = ["Bed", "BedError", "CommandFailed", "GuestConfig", "Stalled", "Unhealthy"]
+__all__ = ["Bed", "BedError", "CommandFailed", "EmulatorFault", "GuestConfig", "Stalled", "Unhealthy"]

@@ -9,7 +9,7 @@ import time
 
 from . import cache, images, outer, progress, session, states, watch
 from .channel import Channel, LineDown
-from .errors import BedError, CommandFailed, Stalled, Unhealthy
+from .errors import BedError, CommandFailed, EmulatorFault, Stalled, Unhealthy
 from .guestcfg import GUEST_LINE, GuestConfig
 
 PAYLOAD_SIZE = 256 << 20
@@ -274,7 +274,15 @@ class Bed:
         with progress.step(f"booting the {config.kind} guest{' nopv' if config.nopv else ''}"):
             self.xl("create /bed/guest.cfg", stall=300)
             self._log_seen = -1
-            self._guest.hello(total, self._guest_progress)
+            self._guest.hello(total, self._guest_boots)
+
+    def _guest_boots(self):
+        """Like _guest_progress, for a guest whose failure to boot need not be waited for."""
+        found = watch.scan_xen(self.machine.serial_log.read_text(errors="replace"))
+        if found:
+            time.sleep(1)   # for the rest of the dump
+            raise (EmulatorFault if self.emulator_fault() else Unhealthy)(found)
+        return self._guest_progress()
 
     def reconnect_guest(self, total=900):
         """Waits for the guest's agent again, after a reboot or a restore."""
@@ -325,7 +333,11 @@ class Bed:
         return found
 
     def check_health(self):
-        """Raises Unhealthy with the evidence, or returns."""
+        """Raises Unhealthy (or EmulatorFault, then just repeat) with the evidence, or returns."""
         found = self.findings()
         if found:
-            raise Unhealthy(found)
+            raise (EmulatorFault if self.emulator_fault() else Unhealthy)(found)
+
+    def emulator_fault(self):
+        """Whether QEMU itself lost the guest: whatever else happened means nothing."""
+        return bool(watch.EMULATOR_FAULT.search(self.machine.serial_log.read_text(errors="replace")))

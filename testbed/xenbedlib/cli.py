@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The command line."""
 import argparse
-import contextlib
 import os
 import shutil
 import signal
@@ -27,6 +26,11 @@ states:        dom0 (no guest), small and debian (guest up, nopv, nothing loaded
                small-pv and debian-pv (the same with the in-kernel PV drivers)
 The cache is ${PVHVM_CACHE:-${XDG_CACHE_HOME:-~/.cache}/pvhvm}.
 """
+
+
+# exit codes of ours, beside 124 (no sign of life, or too long) and 125 (our own error)
+EMULATOR = 98
+UNHEALTHY = 99
 
 
 def _to(stream):
@@ -82,44 +86,64 @@ def _verdict(bed):
     return not found
 
 
+def _tail(bed, lines):
+    """The end of the guest's console, on stderr."""
+    tail = bed.console().splitlines()[-lines:] if lines and bed.config else []
+    if tail:
+        print("xenbed: end of the guest's console:", file=sys.stderr)
+    for line in tail:
+        print(f"  | {line}", file=sys.stderr)
+
+
+def _push(bed, files):
+    start = time.monotonic()
+    if bed.config:
+        bed.push_guest(files)
+    else:
+        bed.push_dom0(files, "/payload")
+    progress.say(f"pushed in {progress.seconds(start)}")
+
+
+def _run_once(bed, args, command):
+    """One run in a fresh machine: the exit code for xenbed, EMULATOR if it means nothing."""
+    code = None
+    start = time.monotonic()
+    try:
+        if args.push:
+            _push(bed, args.push)
+        if args.dom0:
+            _live(bed.dom0, args.dom0)
+        start = time.monotonic()
+        code = _live(bed.guest if bed.config else bed.dom0, command, total=args.total, stall=args.stall)
+        progress.say(f"exit code {code} after {progress.seconds(start)}")
+    except Stalled as e:
+        progress.say(f"FAILED after {progress.seconds(start)}: {e}")
+    _tail(bed, args.tail)
+    healthy = _verdict(bed)
+    if not healthy or code is None:
+        bed.keep_logs()
+    if bed.emulator_fault():
+        return EMULATOR
+    if code is None:
+        return 124
+    for path in args.pull or ():
+        (bed.pull_guest if bed.config else bed.pull_dom0)(path, args.into)
+    return code or (0 if healthy else UNHEALTHY)
+
+
 def cmd_run(args):
     state = _state_of(args)
     command = " ".join(args.command)
     if not command:
         raise BedError("run what? xenbed run [options] -- 'shell command'")
     with Bed.acquire(state, what=f"xenbed run: {command[:60]}", wait=not args.no_wait) as bed:
-        where = bed.dom0 if state == "dom0" else bed.guest
-        if args.push:
-            start = time.monotonic()
-            if state == "dom0":
-                bed.push_dom0(args.push, "/payload")
-            else:
-                bed.push_guest(args.push)
-            progress.say(f"pushed in {progress.seconds(start)}")
-        if args.dom0:
-            bed.dom0(args.dom0, on_out=_to(sys.stdout), on_err=_to(sys.stderr))
-        start = time.monotonic()
-        code = None
-        try:
-            code = _live(where, command, total=args.total, stall=args.stall)
-            progress.say(f"exit code {code} after {progress.seconds(start)}")
-        except Stalled as e:
-            progress.say(f"FAILED: {e}")
-        tail = []
-        with contextlib.suppress(BedError):
-            tail = bed.console().splitlines()[-args.tail:] if args.tail and state != "dom0" else []
-        if tail:
-            print("xenbed: end of the guest's console:", file=sys.stderr)
-            for line in tail:
-                print(f"  | {line}", file=sys.stderr)
-        healthy = _verdict(bed)
-        if not healthy or code is None:
-            bed.keep_logs()
-        for path in args.pull or ():
-            bed.pull_guest(path, args.into)
-    if code is None:
-        return 124
-    return code or (0 if healthy else 99)
+        for _ in range(args.retries):
+            code = _run_once(bed, args, command)
+            if code != EMULATOR:
+                return code
+            progress.say("the emulator lost the guest, which says nothing about the command: once more")
+            bed.load(state)
+        return _run_once(bed, args, command)
 
 
 def cmd_guest(args):
@@ -180,7 +204,7 @@ def cmd_console(args):
 
 
 def cmd_health(_args):
-    return 0 if _verdict(Bed.attach()) else 99
+    return 0 if _verdict(Bed.attach()) else UNHEALTHY
 
 
 def cmd_reset(args):
@@ -289,6 +313,7 @@ def parser():
     p.add_argument("--pull", action="append", metavar="PATH", help="file of the guest to bring back")
     p.add_argument("--into", default=".", metavar="DIR", help="where --pull puts it (.)")
     p.add_argument("--dom0", metavar="CMD", help="command for dom0 first")
+    p.add_argument("--retries", type=int, default=2, metavar="N", help="repeats if the emulator loses the guest (2)")
     p.add_argument("--tail", type=int, default=15, metavar="N", help="lines of the guest's console to show (15)")
     p.add_argument("--total", type=float, default=3600, metavar="S", help="most seconds in all (3600)")
     p.add_argument("--stall", type=float, default=120, metavar="S", help="most seconds without a heartbeat (120)")

@@ -28,3 +28,7 @@ class Unhealthy(BedError):
         self.findings = findings
         lines = "\n  ".join(str(f) for f in findings)
         super().__init__(f"{len(findings)} bad sign(s) in the logs:\n  {lines}")
+
+
+class EmulatorFault(Unhealthy):
+    """QEMU's software CPU lost a guest: nothing is known about what was tested. Try again."""

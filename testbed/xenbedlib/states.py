@@ -7,7 +7,7 @@ import pathlib
 import platform
 
 from . import cache, images, outer, progress
-from .errors import BedError
+from .errors import BedError, EmulatorFault
 from .guestcfg import GuestConfig
 
 NAMED = {
@@ -17,6 +17,7 @@ NAMED = {
     "debian-pv": GuestConfig("debian", nopv=False),
 }
 NAMES = ("dom0", *NAMED)
+BOOT_TRIES = 4      # the emulator loses a guest now and then, see watch.py
 
 
 def config_of(state):
@@ -65,6 +66,18 @@ def place_of(state):
     return cache.root() / "states" / f"{name_of(state)}-{key_of(state)}"
 
 
+def _boot(bed, config):
+    """Brings a machine to the point at which it is saved."""
+    if config is None:
+        with progress.step("booting Xen and dom0"):
+            bed.wait_dom0_boot()
+    else:
+        bed.wait_loaded(guest=False)
+        bed.create_guest(config)
+    bed.settle()
+    bed.check_health()
+
+
 def ensure(state, lock_fd, owner):
     """Folder of the saved machine, made if it is not there. Needs the machine lock."""
     from .bed import Bed    # which is made from states
@@ -73,25 +86,25 @@ def ensure(state, lock_fd, owner):
 
     def make(tmp):
         cache.need_space(4)
-        machine = outer.start(f"making {name_of(state)}", parent, lock_fd, dict(owner, kind="run"), config)
-        bed = Bed(machine, config, lock_fd)
-        try:
-            if config is None:
-                with progress.step("booting Xen and dom0"):
-                    bed.wait_dom0_boot()
-            else:
-                bed.wait_loaded(guest=False)
-                bed.create_guest(config)
-            bed.settle()
-            bed.check_health()
-            with progress.step(f"saving the machine as '{name_of(state)}'"):
-                bed.park()
-                machine.save_and_stop(tmp)
-        except BaseException:
-            bed.keep_logs()
-            raise
-        finally:
-            machine.kill()
+        for left in reversed(range(BOOT_TRIES)):
+            machine = outer.start(f"making {name_of(state)}", parent, lock_fd, dict(owner, kind="run"), config)
+            bed = Bed(machine, config, lock_fd)
+            try:
+                _boot(bed, config)
+                with progress.step(f"saving the machine as '{name_of(state)}'"):
+                    bed.park()
+                    machine.save_and_stop(tmp)
+                return
+            except EmulatorFault as e:
+                bed.keep_logs()
+                if not left:
+                    raise
+                progress.say(f"the emulator lost the guest ({e.findings[0].line}): once more")
+            except BaseException:
+                bed.keep_logs()
+                raise
+            finally:
+                machine.kill()
     return cache.ensure("states", name_of(state), key_of(state), make)
 
 

@@ -27,6 +27,11 @@ XEN_BAD = re.compile("|".join((
 
 DEAD = re.compile(r".*(Kernel panic - not syncing|Attempted to kill init).*")
 
+# At a VMRUN, QEMU's software CPU now and then goes on with Xen's own code segment,
+# stack and instruction pointer in guest mode; the guest's next fetch kills it. A
+# guest cannot get there by itself: e008 is Xen's segment, ffff82d0... Xen's text.
+EMULATOR_FAULT = re.compile(r"Triple fault.{0,400}?RIP: +e008:\[<ffff82d0", re.DOTALL)
+
 # (pattern, why it is no finding); keep this list short
 HARMLESS = (
     (re.compile(r"xen:grant_table: Grant tables using version"), "kernel names the ABI it uses"),
