@@ -241,7 +241,7 @@ struct blkf_dev {
 extern struct workqueue_struct *blkf_wq;
 extern int blkf_major;
 
-unsigned int blkf_param_queues(void);
+unsigned int blkf_param_queues(void);	/* 0: choose */
 unsigned int blkf_param_ring_order(void);
 unsigned int blkf_param_segments(void);
 unsigned int blkf_param_grants(void);

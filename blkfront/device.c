@@ -11,6 +11,7 @@
  */
 #include "blkfront.h"
 
+#include <linux/cpumask.h>
 #include <linux/kernel.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
@@ -411,7 +412,8 @@ static struct blkf_dev *device_alloc(struct pvhvm_device *pdev)
 	INIT_WORK(&dev->degrade_work, blkf_limits_degrade);
 	INIT_DELAYED_WORK(&dev->watchdog, device_watchdog);
 
-	dev->nr_queues_max = blkf_param_queues();
+	dev->nr_queues_max = blkf_queues(blkf_param_queues(),
+					 num_possible_cpus(), BLKF_QUEUES_MAX);
 	dev->queue = kcalloc(dev->nr_queues_max, sizeof(*dev->queue),
 			     GFP_KERNEL);
 	if (!dev->queue) {

@@ -22,7 +22,7 @@ MODULE_PARM_DESC(hold,
 static unsigned int max_queues;
 module_param(max_queues, uint, 0444);
 MODULE_PARM_DESC(max_queues,
-		 "most rings a disk, 1..64; 0: as many as CPUs, up to 4 (default 0)");
+		 "most rings a disk, 1..64, one a CPU at most; 0: one for two CPUs, up to 4 (default 0)");
 
 static unsigned int max_ring_page_order = 2;
 module_param(max_ring_page_order, uint, 0444);
@@ -37,7 +37,7 @@ MODULE_PARM_DESC(max_indirect_segments,
 static unsigned int max_grants = 1024;
 module_param(max_grants, uint, 0444);
 MODULE_PARM_DESC(max_grants,
-		 "most pages a ring that are lent to the backend at a time, 64..16384; blkback keeps 1056 of them mapped (default 1024)");
+		 "most pages of data a ring that are lent to the backend at a time, 64..16384 (default 1024; blkback keeps 1056 mapped)");
 
 static bool persistent = true;
 module_param(persistent, bool, 0444);
@@ -58,7 +58,7 @@ static DECLARE_WAIT_QUEUE_HEAD(main_added);
 
 unsigned int blkf_param_queues(void)
 {
-	return blkf_queues(max_queues, num_possible_cpus(), BLKF_QUEUES_MAX);
+	return max_queues;
 }
 
 unsigned int blkf_param_ring_order(void)

@@ -39,8 +39,9 @@ static void negotiate_choose(struct blkf_dev *dev)
 {
 	unsigned int order, nr;
 
-	nr = blkf_queues(dev->nr_queues_max, num_online_cpus(),
+	nr = blkf_queues(blkf_param_queues(), num_online_cpus(),
 			 negotiate_read(dev, "multi-queue-max-queues", 1));
+	nr = min(nr, dev->nr_queues_max);
 	order = blkf_ring_order(blkf_param_ring_order(),
 				negotiate_read(dev, "max-ring-page-order", 0),
 				negotiate_read(dev, "max-ring-pages", 0));

@@ -69,11 +69,10 @@ static unsigned int queue_nr_indirect(const struct blkf_queue *q)
 /* When the table is nearly full, be content with less; one request must fit. */
 static int queue_reserve_grants(struct blkf_queue *q)
 {
-	unsigned int most = blkf_param_grants(), data;
+	unsigned int data = min(q->depth * q->max_segs, blkf_param_grants());
 	int err;
 
-	most -= min(most, queue_nr_indirect(q));
-	data = max(min(q->depth * q->max_segs, most), q->max_segs);
+	data = max(data, q->max_segs);
 	for (;;) {
 		err = pvhvm_grants_reserve(&q->grants,
 					   data + queue_nr_indirect(q));

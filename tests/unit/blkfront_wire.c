@@ -68,8 +68,10 @@ static void test_offers(void)
 	ok(blkf_ring_order(4, 0, 8) == 3, "an offer in pages");
 	ok(blkf_ring_order(4, 0, 1) == 0, "an offer of one page");
 	ok(blkf_ring_order(4, 0, 0) == 0, "no offer");
-	ok(blkf_queues(0, 2, 8) == 2, "no more rings than CPUs");
+	ok(blkf_queues(0, 1, 8) == 1 && blkf_queues(0, 2, 8) == 1 &&
+	   blkf_queues(0, 3, 8) == 2, "a ring for two CPUs");
 	ok(blkf_queues(0, 16, 8) == 4, "four by default");
+	ok(blkf_queues(8, 2, 8) == 2, "no more rings than CPUs");
 	ok(blkf_queues(8, 16, 6) == 6, "as many as offered");
 	ok(blkf_queues(8, 16, 0) == 1, "one if nothing is offered");
 	ok(blkf_segments(64, 256) == 64, "segments as wanted");
