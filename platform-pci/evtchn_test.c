@@ -72,13 +72,17 @@ int evtchn_test(void)
 	init_completion(&test.arrived);
 	ret = pvhvm_evtchn_open(&ch, DOMID_SELF, test_handler, "pvhvm-test",
 				&test);
-	if (ret)
+	if (ret) {
+		pr_err("cannot open an event channel (%d)\n", ret);
 		return ret;
+	}
 	/* The other end stays masked: we only ever send by it. */
 	bind.remote_port = ch.port;
 	ret = hypercall_evtchn(EVTCHNOP_bind_interdomain, &bind);
-	if (ret)
+	if (ret) {
+		pr_err("cannot bind an event channel (%d)\n", ret);
 		goto out_close;
+	}
 	peer.port = bind.local_port;
 
 	cpus_read_lock();

@@ -324,8 +324,10 @@ int gnttab_init(void)
 	/* All that exist, or entries of an earlier kernel would go unseen. */
 	do {
 		ret = add_frame();
-		if (ret)
+		if (ret) {
+			pr_err("no grant table frame %u (%d)\n", nr_frames, ret);
 			goto err_exit;
+		}
 	} while (nr_frames < present);
 	return 0;
 

@@ -34,6 +34,10 @@ static unsigned int users;
 static DECLARE_WAIT_QUEUE_HEAD(users_gone);
 static int probe_result;
 
+/*
+ * @init says why it fails, in one line, unless for lack of memory (-ENOMEM);
+ * and then it has undone its own part.
+ */
 struct step {
 	const char *name;
 	int (*init)(void);
@@ -42,7 +46,11 @@ struct step {
 
 static int pci_init(void)
 {
-	return pci_enable_device(platform_pdev);
+	int ret = pci_enable_device(platform_pdev);
+
+	if (ret)
+		pr_err("cannot enable the platform device (%d)\n", ret);
+	return ret;
 }
 
 static void pci_exit(void)
@@ -79,9 +87,10 @@ static int run_step(unsigned int i)
 		return -ENOMEM;
 	}
 	ret = steps[i].init();
-	if (ret)
-		pr_err("giving up at step %u, %s (%d); the guest is as before\n",
-		       i + 1, steps[i].name, ret);
+	/* Whatever else goes wrong, the step has said better than we could. */
+	if (ret == -ENOMEM)
+		pr_err("out of memory for %s; the guest is as before\n",
+		       steps[i].name);
 	return ret;
 }
 
@@ -105,7 +114,8 @@ static int platform_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 		if (ret) {
 			undo_steps(i);
 			probe_result = ret;
-			return ret;
+			/* The one error that the driver core keeps to itself. */
+			return -ENODEV;
 		}
 	}
 	mutex_lock(&ready_lock);

@@ -151,7 +151,7 @@ int vcpu_init(void)
 	ret = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN,
 					"pvhvm/platform:dead", NULL, vcpu_dead);
 	if (ret < 0)
-		goto err_forget;
+		goto err_say;
 	dead_state = ret;
 
 	loading = true;
@@ -166,6 +166,9 @@ int vcpu_init(void)
 err_dead_state:
 	cpuhp_remove_state_nocalls(dead_state);
 	dead_state = 0;
+err_say:
+	if (ret != -ENOMEM)
+		pr_err("no CPU hotplug callbacks (%d)\n", ret);
 err_forget:
 	forget_all();
 	return ret;
