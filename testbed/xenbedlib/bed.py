@@ -340,4 +340,5 @@ class Bed:
 
     def emulator_fault(self):
         """Whether QEMU itself lost the guest: whatever else happened means nothing."""
+        time.sleep(2)   # the line to the guest breaks before Xen has said why
         return bool(watch.EMULATOR_FAULT.search(self.machine.serial_log.read_text(errors="replace")))
