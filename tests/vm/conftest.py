@@ -74,12 +74,12 @@ def guest(request, beds, modules):
     it.start_test(request.node.name)
     yield it
     findings = it.bed.findings()
-    request.node.emulator_fault = it.bed.emulator_fault()
-    failed = getattr(request.node, "rep_call", None) is None or request.node.rep_call.failed
-    if failed or findings:
+    failed_or_ill = findings or getattr(request.node, "rep_call", None) is None or request.node.rep_call.failed
+    request.node.emulator_fault = bool(failed_or_ill) and it.bed.emulator_fault()
+    if failed_or_ill:
         print(f"---- guest console\n{it.bed.console()[-4000:]}")
         it.bed.keep_logs()
-    if request.node.emulator_fault or fresh or failed or findings:
+    if fresh or failed_or_ill:
         beds.spoil()
     elif not it.clean_up():
         beds.spoil()
