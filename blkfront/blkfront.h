@@ -178,6 +178,7 @@ enum blkf_degrade {
  * @name: what the disk is called; @reserved while nobody else may take it
  * @queues_mutex: taking the queues up or down; also taken by the watchdog,
  *	which must not need the device's lock
+ * @given_up: our own failure; only a new probe tries again
  * @live: requests are taken; otherwise they fail
  * @deleted: the block layer will send none any more; @queues_mutex
  * @nr_queues: rings of this connection; @nr_queues_max: what @queue has
@@ -191,6 +192,7 @@ struct blkf_dev {
 	struct pvhvm_device *pdev;
 	enum blkf_state state;
 	bool gone;
+	bool given_up;
 
 	struct blkf_vdev vdev;
 	char name[BLKF_NAME_SIZE];

@@ -175,13 +175,14 @@ static bool device_is_online(struct blkf_dev *dev)
 
 /*
  * Both ends are closed. If the toolstack keeps the device, offer ourselves
- * again: the backend answers with InitWait. Not when the machine goes down:
- * the next kernel is to find the backend without any page of ours.
+ * again: the backend answers with InitWait. Not after a failure of ours, which
+ * would only repeat itself; and not when the machine goes down: the next
+ * kernel is to find the backend without any page of ours.
  */
 static void device_restart(struct blkf_dev *dev)
 {
-	if (dev->pdev->quarantined || system_state > SYSTEM_RUNNING ||
-	    !device_is_online(dev))
+	if (dev->pdev->quarantined || dev->given_up ||
+	    system_state > SYSTEM_RUNNING || !device_is_online(dev))
 		return;
 	if (dev->state != BLKF_HELD)
 		dev->state = BLKF_WAITING;
@@ -228,6 +229,7 @@ static void device_give_up(struct blkf_dev *dev, int err, const char *what)
 {
 	blkf_queues_down(dev, BLKF_DOWN_FAIL);
 	dev->state = BLKF_DEAD;
+	dev->given_up = true;
 	pvhvm_dev_fatal(dev->pdev, err, "%s", what);
 }
 
