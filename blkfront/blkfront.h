@@ -225,7 +225,7 @@ struct blkf_dev {
 	struct blk_mq_tag_set tag_set;
 	struct gendisk *disk;
 	bool added;
-	spinlock_t open_lock;		/* openers, closing, gone */
+	spinlock_t open_lock;		/* openers, closing, gone, twin_up */
 	unsigned int openers;
 	bool closing;
 	bool close_wanted;

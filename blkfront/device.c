@@ -130,8 +130,8 @@ int blkf_dev_close(struct blkf_dev *dev)
 	spin_unlock(&dev->open_lock);
 	if (err)
 		return err;
-	blkf_identity_twin(dev, false);
 	device_delete_disk(dev);
+	blkf_identity_twin(dev, false);
 	dev->close_wanted = false;
 	return 0;
 }
@@ -279,9 +279,10 @@ static void device_connect(struct blkf_dev *dev)
 	dev->state = BLKF_CONNECTED;
 	pvhvm_switch_state(dev->pdev, XenbusStateConnected);
 	blkf_queues_start(dev);
-	blkf_identity_twin(dev, true);
 	if (fresh)
 		blkf_disk_add(dev);
+	else if (READ_ONCE(dev->added))
+		blkf_identity_twin(dev, true);
 	dev_info(&dev->pdev->dev,
 		 "%s%s: %llu MiB, %u ring(s) of %u requests of %u segments%s%s%s\n",
 		 dev->name, fresh ? "" : " is back",
@@ -474,12 +475,12 @@ void blkf_remove(struct pvhvm_device *pdev)
 	dev->closing = true;
 	spin_unlock(&dev->open_lock);
 
-	blkf_identity_twin(dev, false);
 	if (pdev->gone || pdev->quarantined ||
 	    pdev->otherend_state == XenbusStateClosed ||
 	    pdev->otherend_state == XenbusStateUnknown)
 		blkf_dev_abort(dev);
 	device_delete_disk(dev);
+	blkf_identity_twin(dev, false);
 	blkf_dev_cancel_work(dev, &dev->fail_work);
 	blkf_identity_release(dev);
 	pvhvm_set_drvdata(pdev, NULL);

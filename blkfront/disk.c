@@ -131,11 +131,14 @@ void blkf_disk_add_work(struct work_struct *work)
 	if (!err)
 		err = device_add_disk(&dev->pdev->dev, dev->disk,
 				      blkf_disk_groups);
-	if (err)
-		dev_err(&dev->pdev->dev, "cannot add %s (%d)\n", dev->name,
-			err);
-	else
+	if (err) {
+		pvhvm_dev_error(dev->pdev, err, "cannot add %s", dev->name);
+	} else {
 		WRITE_ONCE(dev->added, true);
+		/* not before: without a disk there is no twin */
+		if (READ_ONCE(dev->live))
+			blkf_identity_twin(dev, true);
+	}
 	blkf_adding(-1);
 	blkf_dev_put(dev);
 }

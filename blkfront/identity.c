@@ -150,9 +150,15 @@ void blkf_identity_release(struct blkf_dev *dev)
 
 void blkf_identity_twin(struct blkf_dev *dev, bool up)
 {
-	if (!dev->twin || dev->twin_up == up)
+	bool change;
+
+	spin_lock(&dev->open_lock);
+	change = dev->twin && dev->twin_up != up;
+	if (change)
+		dev->twin_up = up;
+	spin_unlock(&dev->open_lock);
+	if (!change)
 		return;
-	dev->twin_up = up;
 	if (up)
 		pvhvm_unplug_twin_up(PVHVM_CLASS_DISK);
 	else
