@@ -17,7 +17,7 @@ MODULE_SOURCES := Kbuild KERNELS VERSION compat include \
 	platform-pci xenbus netfront blkfront
 
 .PHONY: all help modules tools deb dist test test-static test-unit \
-	test-tools test-build test-packages test-vm demo prepare clean
+	test-tools test-build test-packages test-vm test-slow demo prepare clean
 
 all: modules
 
@@ -36,6 +36,7 @@ help:
 	@echo "  make test-build      the modules on every supported kernel series"
 	@echo "  make test-packages   what make deb and make dist give"
 	@echo "  make test-vm         the modules in real Xen guests (testbed/)"
+	@echo "  make test-slow       a package's life in a Debian guest, with reboots; not in make test"
 	@echo "  make demo            shows a guest switch from emulated to PV devices"
 	@echo "  make clean           removes build/"
 	@echo
@@ -98,7 +99,7 @@ prepare:
 test: prepare
 	@tests/run
 
-test-static test-unit test-tools test-build test-packages test-vm: prepare
+test-static test-unit test-tools test-build test-packages test-vm test-slow: prepare
 	@tests/run $(@:test-%=%)
 
 demo: prepare

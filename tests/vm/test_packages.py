@@ -15,6 +15,7 @@ def debs():
     return [str(p) for p in sorted((TOP / "build/deb").glob("*.deb")) if "dbgsym" not in p.name]
 
 
+@pytest.mark.slow
 @pytest.mark.state("debian")
 @pytest.mark.fresh
 def test_life_of_a_package(guest, debs):
