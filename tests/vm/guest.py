@@ -17,11 +17,11 @@ class Guest:
 
     def sh(self, command, **kw):
         """Runs a shell command that must succeed; its output, stripped."""
-        return self.bed.guest(command, **kw).out.strip()
+        return self.bed.guest(command, total=kw.pop("total", 400), **kw).out.strip()
 
     def try_sh(self, command, **kw):
         """Runs a shell command; the whole result, failure or not."""
-        return self.bed.guest(command, check=False, **kw)
+        return self.bed.guest(command, check=False, total=kw.pop("total", 400), **kw)
 
     def read(self, path):
         return self.sh(f"cat {path}")

@@ -65,12 +65,12 @@ def test_payload_arrives_whole(guest, offload):
     guest.sh("dd if=/dev/urandom of=/tmp/data bs=64k count=200 status=none")
     want = guest.sh("sha256sum </tmp/data")
     guest.bed.dom0("rm -f /bed/got; (busybox nc -l -p 9000 >/bed/got </dev/null &) ; sleep 0.5")
-    guest.sh(f"busybox nc {DOM0} 9000 </tmp/data", stall=120)
+    guest.sh(f"bash -c 'cat /tmp/data >/dev/tcp/{DOM0}/9000'", stall=120, total=300)
     guest.bed.dom0("i=0; until [ $(stat -c %s /bed/got) = 13107200 ]; do i=$((i+1)); [ $i -lt 100 ]; "
                    "sleep 0.2; done", stall=60)
     assert guest.bed.dom0("sha256sum </bed/got").out.strip() == want
     guest.sh("(busybox nc -l -p 9001 >/tmp/back </dev/null &) ; sleep 0.5")
-    guest.bed.dom0("busybox nc 192.168.77.2 9001 </bed/got", stall=120)
+    guest.bed.dom0("bash -c 'cat /bed/got >/dev/tcp/192.168.77.2/9001'", stall=120, total=300)
     guest.wait("[ $(stat -c %s /tmp/back) = 13107200 ]")
     assert guest.sh("sha256sum </tmp/back") == want
     guest.bed.dom0("rm -f /bed/got")

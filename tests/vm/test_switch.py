@@ -47,8 +47,8 @@ def test_live_nic_switch(switchable):
     before = guest.sh("ip -o addr show dev eth0 scope global | sed 's/^[0-9]*: //'")
     routes = guest.sh("ip route; ip -6 route show dev eth0 | grep fd77")
     guest.bed.dom0("(busybox nc -l -p 9000 >/bed/stream </dev/null 2>&1 &); sleep 0.5")
-    guest.sh("(i=0; while [ $i -lt 150 ]; do i=$((i + 1)); echo line $i; sleep 0.2; done | "
-             f"busybox nc {DOM0} 9000 >/dev/null 2>&1 &)")
+    guest.sh("(bash -c 'for i in $(seq 150); do echo line $i; sleep 0.2; done "
+             f">/dev/tcp/{DOM0}/9000' >/dev/null 2>&1 &)")
     guest.sh("sleep 2")
     out = guest.sh("pvhvm switch --nic eth0 --no-persist", stall=300)
     print(out)
