@@ -14,6 +14,10 @@
 
 /* A neighbour that answers at all answers within this; emulation is slow. */
 #define PROBE_SECONDS 0.6
+/* The host drops the tap, then its bridge may change; the kernel's ARP lock is 1 s. */
+#define REFRESH_SECONDS 3.0
+#define REFRESH_SECONDS_MOVED 0.2
+
 #define EMU_SUFFIX "-emu"
 
 /* "eth0" -> "eth0-emu"; a longer name loses its end. */
@@ -271,4 +275,29 @@ void nic_plan_remove(struct plan *plan, struct nic_switch *ns)
 	plan_add(plan, remove_function, rescan_function, ns,
 		 text_printf("remove PCI function %s (the emulated NIC)", ns->pci),
 		 text_printf("rescan the PCI bus and wait for it"));
+}
+
+/*
+ * A bridge without an address of its own has that of one of its ports. If that
+ * was the tap, which goes with the emulated NIC, the bridge has another one
+ * now, and what our kernel knows about a gateway on it is wrong for as long as
+ * connections take to find out: half a minute and more.
+ */
+static int refresh(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	(void)why;
+	probe_refresh(ns->pv, ns->cfg.mac, ns->cfg.peers, ns->cfg.nr_peers,
+		      sysfs_is_moved() ? REFRESH_SECONDS_MOVED : REFRESH_SECONDS);
+	return PVHVM_OK;
+}
+
+void nic_plan_refresh(struct plan *plan, struct nic_switch *ns)
+{
+	if (!(ns->cfg.flags & IFF_UP) || !ns->cfg.nr_peers)
+		return;
+	plan_add(plan, refresh, NULL, ns,
+		 text_printf("ask the neighbours of %s again: a bridge in the host may have changed its address",
+			     ns->name), NULL);
 }

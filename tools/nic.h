@@ -43,4 +43,7 @@ void nic_plan_move(struct plan *plan, struct nic_switch *ns);
 /* Steps that take the emulated function off the PCI bus. */
 void nic_plan_remove(struct plan *plan, struct nic_switch *ns);
 
+/* A step for when the host has taken the emulated NICs away. */
+void nic_plan_refresh(struct plan *plan, struct nic_switch *ns);
+
 #endif

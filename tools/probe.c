@@ -15,6 +15,7 @@
 #include "probe.h"
 
 #define ASK_EVERY_MS 50
+#define REFRESH_EVERY_MS 100
 
 static const uint8_t broadcast[6] = { 0xff, 0xff, 0xff, 0xff, 0xff, 0xff };
 
@@ -162,6 +163,14 @@ static bool is_answer(const uint8_t *frame, ssize_t len, const struct netcfg_pee
 	}
 }
 
+static void send_question(int fd, const uint8_t mac[6], const struct netcfg_peer *peer)
+{
+	if (peer->family == AF_INET)
+		send_arp(fd, ARPOP_REQUEST, mac, &peer->source, &peer->addr);
+	else
+		send_nd(fd, ND_NEIGHBOR_SOLICIT, mac, &peer->source.v6, &peer->addr.v6);
+}
+
 bool probe_answers(int ifindex, const uint8_t mac[6],
 		   const struct netcfg_peer *peer, double seconds)
 {
@@ -183,11 +192,7 @@ bool probe_answers(int ifindex, const uint8_t mac[6],
 			ask = text_now() + gap / 1e3;
 			if (gap < 400)
 				gap *= 2;
-			if (peer->family == AF_INET)
-				send_arp(fd, ARPOP_REQUEST, mac, &peer->source, &peer->addr);
-			else
-				send_nd(fd, ND_NEIGHBOR_SOLICIT, mac, &peer->source.v6,
-					&peer->addr.v6);
+			send_question(fd, mac, peer);
 		}
 		poll(&p, 1, 10);
 		while (!answer && (len = recvfrom(fd, frame, sizeof(frame), MSG_TRUNC,
@@ -201,6 +206,22 @@ bool probe_answers(int ifindex, const uint8_t mac[6],
 	}
 	close(fd);
 	return answer;
+}
+
+void probe_refresh(int ifindex, const uint8_t mac[6], const struct netcfg_peer *peers,
+		   int n, double seconds)
+{
+	double end = text_now() + seconds;
+	int fd = open_link(ifindex);
+
+	if (fd < 0)
+		return;
+	do {
+		for (int i = 0; i < n; i++)
+			send_question(fd, mac, &peers[i]);
+		usleep(REFRESH_EVERY_MS * 1000);
+	} while (text_now() < end);
+	close(fd);
 }
 
 void probe_announce(const struct netcfg *cfg, int ifindex)

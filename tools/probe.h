@@ -22,6 +22,16 @@ bool probe_answers(int ifindex, const uint8_t mac[6],
 		   const struct netcfg_peer *peer, double seconds);
 
 /**
+ * probe_refresh() - ask neighbours for their addresses for a while
+ *
+ * The kernel listens to the answers and corrects what it knows.
+ *
+ * @peers: whom to ask, @n of them
+ */
+void probe_refresh(int ifindex, const uint8_t mac[6], const struct netcfg_peer *peers,
+		   int n, double seconds);
+
+/**
  * probe_announce() - tell switches and neighbours where our addresses are now
  *
  * Gratuitous ARP for each IPv4 address, an unsolicited neighbour advertisement

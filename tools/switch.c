@@ -380,9 +380,11 @@ static void plan_nics(struct job *job)
 			       text_printf("unplug the class nics: the host takes them away until the next reset"));
 	else
 		skip(job, "not every emulated NIC is switched, so the host keeps them: a PCI rescan or reboot shows them again");
+	for (int i = 0; i < job->nr_nics; i++)
+		nic_plan_refresh(&job->plan, &job->nics[i]);
 }
 
-/* Each class ends with the one step that has no way back. */
+/* Each class ends with the one step that has no way back, or nothing to undo. */
 static void make_plan(struct job *job)
 {
 	if (job->nr_disks)

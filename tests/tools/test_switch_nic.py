@@ -12,7 +12,7 @@ import pytest
 
 from fakeguest import MAC, MAC2, NIC2_PCI, NIC_PCI, PVHVM, run
 
-STEPS = 9	# of one NIC with persistence
+STEPS = 9	# of one NIC with persistence, up to the unplug; then the neighbours
 
 TALK = r"""
 import socket, sys, time
@@ -166,7 +166,7 @@ def test_dry_run_changes_nothing(one):
     p = tree.pvhvm("switch", "--dry-run", netns=net.guest, check=0)
     assert same(net, before) and tree.writes() == []
     assert p.stdout.count("undo:") == STEPS - 2 and "cannot be undone" in p.stdout
-    assert len(re.findall(r"(?m)^ *\d+\. ", p.stdout)) == STEPS
+    assert len(re.findall(r"(?m)^ *\d+\. ", p.stdout)) == STEPS + 1
     assert not (tree.root / "etc/pvhvm/switch.conf").exists()
 
 
@@ -188,6 +188,34 @@ def test_each_failure_is_undone(one, step, after):
     if tree.writes():
         return		# the fake bus has given it another name
     tree.pvhvm("switch", netns=net.guest, check=0)
+
+
+def test_what_follows_the_unplug_undoes_nothing(one):
+    tree, net = one
+    p = tree.pvhvm("switch", netns=net.guest, check=1, env={"PVHVM_FAIL_STEP": str(STEPS + 1)})
+    assert f"steps 1 to {STEPS} stay done" in p.stdout
+    assert "pv0" not in net.g("link") and "10.9.0.2/24" in net.g("addr", "show", "eth0")
+
+
+def test_host_bridge_changes_its_address(one):
+    """As it does when the tap was the port that gave it its address."""
+    tree, net = one
+    hook = tree.root / "write-hook"
+    net.h("link", "set", net.emu_far, "down")
+    net.h("link", "set", net.emu_far, "address", "02:00:00:00:00:01")
+    net.h("link", "set", net.emu_far, "up")
+    net.ge(sys.executable, "-c", "import socket; socket.socket(socket.AF_INET, "
+           "socket.SOCK_DGRAM).sendto(b'', ('10.9.0.1', 9))")
+    wait(lambda: "02:00:00:00:00:01" in net.g("neigh", "show", "10.9.0.1"))
+    # Otherwise the kernel believes no other answer within a second of the last.
+    net.ge("sysctl", "-qw", "net.ipv4.neigh.eth0.locktime=0")
+    text = hook.read_text()
+    hook.write_text(text.replace("sys.exit(", "import subprocess\n"
+                    "if sys.argv[2] == 'nics':\n    subprocess.run(['ip', '-n', "
+                    f"'{net.host}', 'link', 'del', '{net.emu_far}'])\nsys.exit("))
+    tree.pvhvm("switch", netns=net.guest, check=0)
+    entry = net.g("neigh", "show", "10.9.0.1")
+    assert "REACHABLE" in entry and "02:00:00:00:00:01" not in entry
 
 
 def test_refused_unplug_is_undone(one):
