@@ -210,18 +210,17 @@ def links(tree):
     return found
 
 
-@check("modprobe and udev names", {"packaging/modprobe.d/a.conf": "softdep pvhvm_nothing post: pvhvm_none\n",
-                                   "Kbuild": "obj-m += pvhvm_xenbus.o\n"})
+@check("module names", {"dkms.conf": 'BUILT_MODULE_NAME[0]="pvhvm_nothing"\n', "Kbuild": "obj-m += pvhvm_xenbus.o\n"})
 def module_names(tree):
-    """Files outside the modules name only modules that exist."""
+    """dkms.conf and the package's scripts name only modules that exist, and dkms.conf all of them."""
     known = set(re.findall(r"\b(pvhvm_\w+)\.o", tree.text("Kbuild")))
     found = []
-    for name in [f for f in tree.files if f.startswith("packaging/modprobe.d/") or f == "dkms.conf"]:
+    for name in [f for f in tree.files if f == "dkms.conf" or f.startswith("packaging/debian/pvhvm-dkms.")]:
         for number, line in tree.lines(name):
             for word in re.findall(r"\bpvhvm_\w+", line.split("#")[0]):
                 if word not in known:
                     found.append(f"{name}:{number}: no module {word}")
-    return found
+    return found + [f"dkms.conf: does not build {m}" for m in sorted(known) if f'"{m}"' not in tree.text("dkms.conf")]
 
 
 @check("python compiles", {"a.py": "def f(:\n"})
