@@ -72,17 +72,10 @@ tools:
 SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || \
 	stat -c %Y VERSION)
 export SOURCE_DATE_EPOCH
-DEB_SRC := build/deb/pvhvm-$(VERSION)
 DIST := pvhvm-$(VERSION)
 
 deb: prepare
-	packaging/stage-source $(DEB_SRC) $(XEN_HEADERS)
-	mv $(DEB_SRC)/packaging/debian $(DEB_SRC)/debian
-	sed -e 's/@VERSION@/$(VERSION)/' \
-		-e "s/@DATE@/$$(LC_ALL=C date -u -R -d @$(SOURCE_DATE_EPOCH))/" \
-		$(DEB_SRC)/debian/changelog.in >$(DEB_SRC)/debian/changelog
-	rm -f build/deb/*.deb
-	cd $(DEB_SRC) && dpkg-buildpackage -b -us -uc
+	packaging/build-debs build/deb $(XEN_HEADERS)
 	@echo && ls build/deb/*.deb
 
 dist:
