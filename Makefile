@@ -36,7 +36,7 @@ help:
 	@echo "  make test-build      the modules on every supported kernel series"
 	@echo "  make test-packages   what make deb and make dist give"
 	@echo "  make test-vm         the modules in real Xen guests (testbed/)"
-	@echo "  make test-slow       a package's life in a Debian guest, with reboots; not in make test"
+	@echo "  make test-slow       VM tests that are long or do not pass yet; not in make test"
 	@echo "  make demo            shows a guest switch from emulated to PV devices"
 	@echo "  make clean           removes build/"
 	@echo

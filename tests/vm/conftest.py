@@ -122,4 +122,5 @@ def pytest_runtest_makereport(item, call):
 def pytest_configure(config):
     config.addinivalue_line("markers", "state(name): the machine's state the test starts from")
     config.addinivalue_line("markers", "slow: only with 'make test-slow'")
+    config.addinivalue_line("markers", "pending(why): fails, or has not been seen passing yet; 'make test-slow' runs it")
     config.addinivalue_line("markers", "fresh: a machine of its own, thrown away afterwards")

@@ -8,6 +8,7 @@ import pytest
 import guestmodules
 
 DOM0 = "192.168.77.1"
+pytestmark = pytest.mark.pending("not run yet")
 
 
 @pytest.fixture
