@@ -8,7 +8,7 @@ import subprocess
 import tarfile
 import zlib
 
-from . import cache, cpio, progress, recipe
+from . import cache, cpio, emulator, progress, recipe
 from .errors import BedError
 
 F = recipe.IMAGE_FILES
@@ -78,7 +78,7 @@ def _bootstrap_key(packages):
 
 
 def dom0_root():
-    """dom0's root file system as a tree; QEMU for the outer machine lives in it, too."""
+    """dom0's root file system as a tree; the outer machine's QEMU uses its libraries and firmware."""
     def make(tmp):
         cache.need_space(8)
         with progress.step("bootstrapping dom0's root from Debian packages"):
@@ -323,8 +323,8 @@ def dom0():
 
 
 def _trim_dom0(tree):
-    """Takes out what only the outer machine's QEMU needs, and the guest's kernel copies."""
-    for pattern in ("usr/bin/qemu-system-x86_64*", "usr/bin/qemu-system-i386", "usr/share/perl*/pod",
+    """Takes out what dom0 never reads, and the guest's kernel copies."""
+    for pattern in ("usr/share/perl*/pod",
                     "boot/*", "var/cache/apt/*", "var/lib/apt/lists/*"):
         for path in tree.glob(pattern):
             cache.remove_tree(path)
@@ -357,10 +357,10 @@ def debian():
 
 
 def build_all():
-    """Everything, the two bootstraps side by side."""
+    """Everything; the bootstraps, which wait for the network and the disk, beside the compiler."""
     need_host_tools()
     agent()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        jobs = [pool.submit(lambda: (dom0(), small())), pool.submit(debian)]
+        jobs = [pool.submit(emulator.place), pool.submit(lambda: (dom0(), small(), debian()))]
         return [job.result() for job in jobs]
 

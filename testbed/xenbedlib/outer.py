@@ -15,7 +15,7 @@ import socket
 import subprocess
 import time
 
-from . import cache, images
+from . import cache, emulator, images
 from .errors import BedError, Stalled
 
 CPU = "max,-smap,-la57,-pku,-xsave,-avx,-avx2,-f16c,-fma"
@@ -26,20 +26,16 @@ DOM0_ARGS = "console=hvc0 loglevel=5 net.ifnames=0 panic=0"
 DISKS = ("disk0.qcow2", "disk1.qcow2")
 
 
-def _libdir():
-    return images.dom0_root() / "usr/lib/x86_64-linux-gnu"
-
-
-def _program(name, *args):
-    """Command line for a program of dom0's root on any host: by its own ld.so."""
+def _program(path, *args):
+    """Command line for a program of dom0's release on any host: by dom0's own ld.so."""
     root = images.dom0_root()
-    return [str(root / "lib64/ld-linux-x86-64.so.2"), "--library-path", str(_libdir()),
-            str(root / "usr/bin" / name), *args]
+    return [str(root / "lib64/ld-linux-x86-64.so.2"), "--library-path",
+            str(root / "usr/lib/x86_64-linux-gnu"), str(path), *args]
 
 
 def img(*args, cwd=None):
     """Runs the testbed's own qemu-img."""
-    done = subprocess.run(_program("qemu-img", *args), capture_output=True, text=True, cwd=cwd)
+    done = subprocess.run(_program(images.dom0_root() / "usr/bin/qemu-img", *args), capture_output=True, text=True, cwd=cwd)
     if done.returncode:
         raise BedError(f"qemu-img {args[0]} failed: {done.stderr.strip()}")
     return done.stdout
@@ -234,7 +230,7 @@ def start(state, state_dir, lock_fd, owner, config=None):
             (place / name).unlink()
     dom0_port = _free_port()
     share = images.dom0_root() / "usr/share"
-    args = _program("qemu-system-x86_64", "-L", str(share / "qemu"), "-L", str(share / "seabios"),
+    args = _program(emulator.place() / "qemu-system-x86_64", "-L", str(share / "qemu"), "-L", str(share / "seabios"),
                     *HARDWARE)
     args += ["-kernel", str(dom0 / "xen"), "-append", XEN_ARGS,
              "-initrd", f"{dom0 / 'vmlinuz'} {DOM0_ARGS},{dom0 / 'initrd'}"]
@@ -248,8 +244,7 @@ def start(state, state_dir, lock_fd, owner, config=None):
         args += ["-incoming", f"exec:cat '{state_dir / 'ram'}'"]
     with open(place / "qemu.log", "wb") as log:
         child = subprocess.Popen(args, cwd=place, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                                 pass_fds=(lock_fd,), start_new_session=True, env=dict(
-                                     os.environ, QEMU_MODULE_DIR=str(_libdir() / "qemu")))
+                                 pass_fds=(lock_fd,), start_new_session=True)
     _prefer(child.pid)
     record = {"pid": child.pid, "start_time": start_time(child.pid), "state": state,
               "dom0_port": dom0_port, "owner": owner, "since": time.time(),

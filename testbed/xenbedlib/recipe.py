@@ -9,11 +9,11 @@ IMAGE_FILES = pathlib.Path(__file__).resolve().parent.parent / "image"
 SUITE = "bookworm"
 XEN = "4.17"
 
-# dom0's root is also where the outer machine's own QEMU and the small guest's
-# programs come from: one bootstrap instead of three.
+# dom0's root is also where the libraries and firmware of the outer machine's QEMU
+# (emulator.py) and the small guest's programs come from.
 DOM0_PACKAGES = """
     xen-hypervisor-4.17-amd64 xen-utils-4.17 xenstore-utils qemu-system-xen
-    qemu-system-x86 qemu-utils linux-image-amd64
+    qemu-system-data qemu-utils seabios libslirp0 libfdt1 libpixman-1-0 linux-image-amd64
     iproute2 bridge-utils iputils-ping iperf3 ethtool tcpdump
     fio e2fsprogs util-linux mount kmod udev procps strace busybox-static
     bash python3-minimal

@@ -6,7 +6,7 @@ dom0 is made by booting; every guest state is made from it by 'xl create'.
 import pathlib
 import platform
 
-from . import cache, images, outer, progress
+from . import cache, emulator, images, outer, progress
 from .errors import BedError, EmulatorFault
 from .guestcfg import GuestConfig
 
@@ -50,7 +50,7 @@ def _cpu():
 
 
 def _dom0_key():
-    return cache.digest("dom0-state-2", images.dom0().name, images.debian().name, outer.HARDWARE,
+    return cache.digest("dom0-state-2", emulator.place().name, images.dom0().name, images.debian().name, outer.HARDWARE,
                         outer.XEN_ARGS, outer.DOM0_ARGS, _cpu())
 
 
@@ -110,7 +110,7 @@ def ensure(state, lock_fd, owner):
 
 def keep_set():
     """What prune must leave: everything the present recipe leads to, named states first."""
-    keep = {images.dom0_root().parent, images.debian_root().parent, images.agent().parent,
+    keep = {emulator.place(), images.dom0_root().parent, images.debian_root().parent, images.agent().parent,
             images.small(), images.dom0(), images.debian()}
     keep |= {place_of(name) for name in NAMES}
     return keep
