@@ -373,6 +373,8 @@ void gnttab_abandon(void)
 	cancel_delayed_work_sync(&reaper);
 	for (i = 0; i < nr_frames; i++)
 		physmap_restore(frames[i]->page);
+	if (nr_frames)
+		physmap_settle(frames[0]->page);
 }
 
 void gnttab_exit(void)
@@ -382,10 +384,10 @@ void gnttab_exit(void)
 	wait_for_peers();
 	if (nr_used)
 		pr_err("%u grants were never released\n", nr_used);
+	gnttab_abandon();
 	while (nr_frames) {
 		struct grant_frame *f = frames[--nr_frames];
 
-		physmap_restore(f->page);
 		physmap_free(f->page);
 		kfree(f);
 	}

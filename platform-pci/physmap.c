@@ -7,6 +7,11 @@
  * place of a page of RAM; Xen then frees what was below. Going back is two
  * steps: take Xen's page out, and have the hole filled with RAM again. A page
  * for which that fails must never reach the page allocator; it is lost.
+ *
+ * The device model keeps guest memory mapped in large pieces, and nobody tells
+ * it of these exchanges: it would go on doing an emulated card's or disk's DMA
+ * to what was there before, even to a grant frame. The one call for which Xen
+ * makes it forget is XENMEM_decrease_reservation; hence physmap_settle().
  */
 #include "platform.h"
 
@@ -51,17 +56,17 @@ int physmap_place(unsigned int space, unsigned long idx, struct page *page)
 	return hypercall_memory(XENMEM_add_to_physmap, &add);
 }
 
-static int populate(unsigned long gfn)
+/* One frame's memory: have it (populate) or give it up (decrease). */
+static int reserve(unsigned int op, unsigned long gfn)
 {
 	xen_pfn_t extent = gfn;
-	struct xen_memory_reservation fill = {
+	struct xen_memory_reservation one = {
 		.nr_extents = 1,
 		.domid = DOMID_SELF,
 	};
 
-	set_xen_guest_handle(fill.extent_start, &extent);
-	return hypercall_memory(XENMEM_populate_physmap, &fill) == 1 ?
-		0 : -ENOMEM;
+	set_xen_guest_handle(one.extent_start, &extent);
+	return hypercall_memory(op, &one) == 1 ? 0 : -ENOMEM;
 }
 
 /**
@@ -69,8 +74,8 @@ static int populate(unsigned long gfn)
  * @page: as given to physmap_place()
  *
  * Context: process.
- * Return: 0: zeroed RAM, fit for any use; negative: the frame is a hole, keep
- * it from everybody (physmap_free() would notice and do that).
+ * Return: 0: RAM, fit for any use after physmap_settle(); negative: the frame
+ * is a hole, keep it from everybody (physmap_free() would notice and do that).
  */
 int physmap_restore(struct page *page)
 {
@@ -81,10 +86,28 @@ int physmap_restore(struct page *page)
 	int ret = hypercall_memory(XENMEM_remove_from_physmap, &take_out);
 
 	if (!ret)
-		ret = populate(page_to_pfn(page));
-	if (!ret)
-		clear_page(page_address(page));
+		ret = reserve(XENMEM_populate_physmap, page_to_pfn(page));
 	return ret;
+}
+
+/**
+ * physmap_settle() - have the device model look at guest memory anew
+ * @page: a page after physmap_restore(), or NULL (a no-op); its content is gone
+ *
+ * To be called once after restoring one or many pages, and before the first
+ * of them is freed or used. Context: process; waits for the device model.
+ */
+void physmap_settle(struct page *page)
+{
+	unsigned long gfn;
+
+	if (!page)
+		return;
+	gfn = page_to_pfn(page);
+	if (frame_is_ram(gfn) != 1)
+		return;
+	if (!reserve(XENMEM_decrease_reservation, gfn))
+		reserve(XENMEM_populate_physmap, gfn);
 }
 
 /**

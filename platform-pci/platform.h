@@ -31,6 +31,7 @@ bool inkernel_xen_active(void);
 /* physmap.c: pages of ours that Xen's take the place of, and back again */
 int physmap_place(unsigned int space, unsigned long idx, struct page *page);
 int physmap_restore(struct page *page);
+void physmap_settle(struct page *page);
 void physmap_free(struct page *page);
 unsigned int physmap_lost(void);
 

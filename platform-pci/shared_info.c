@@ -94,13 +94,15 @@ int shared_info_init(void)
  * shared_info_abandon() - give the page back, but go on pointing at it
  *
  * For a kernel that is about to be replaced: what follows may still look at
- * vCPU blocks and masks, and finds RAM. Context: process.
+ * vCPU blocks and masks, and finds RAM, zeroed. Context: process.
  */
 void shared_info_abandon(void)
 {
 	memset(platform_shared_info->evtchn_mask, 0xff,
 	       sizeof(platform_shared_info->evtchn_mask));
 	physmap_restore(shared_page);
+	physmap_settle(shared_page);
+	clear_page(platform_shared_info);
 }
 
 /**

@@ -130,6 +130,7 @@ static void bus_drop_obsolete(void)
 		bus_for_each_dev(&pvhvm_bus, NULL, &dev, bus_pick_obsolete);
 		if (!dev)
 			return;
+		WRITE_ONCE(to_pvhvm_device(dev)->gone, true);
 		device_destroy_pv(to_pvhvm_device(dev));
 		put_device(dev);
 	}
@@ -385,7 +386,7 @@ void bus_exit(void)
 		bus_for_each_dev(&pvhvm_bus, NULL, &dev, bus_pick_any);
 		if (!dev)
 			break;
-		device_unregister(dev);
+		device_destroy_pv(to_pvhvm_device(dev));
 		put_device(dev);
 	}
 	/* works of quarantined devices hold references of theirs */

@@ -96,7 +96,7 @@ static struct attribute *device_attrs[] = {
 };
 ATTRIBUTE_GROUPS(device);
 
-/* ---- appearing and disappearing ---- */
+/* ---- where the backend is, and what it does ---- */
 
 /* Where the backend is; only while no driver is bound. */
 static int device_find_otherend(struct pvhvm_device *pdev)
@@ -122,111 +122,37 @@ static int device_find_otherend(struct pvhvm_device *pdev)
 	return 0;
 }
 
-static void device_release_pv(struct device *dev)
+static void device_tell_driver(struct pvhvm_device *pdev,
+			       enum xenbus_state state)
 {
-	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+	struct pvhvm_driver *drv = to_pvhvm_driver(pdev->dev.driver);
 
-	kfree(pdev->otherend);
-	kfree(pdev->nodename);
-	kfree(pdev);
-	xenbus_uncount(devices);
-}
-
-int device_create_pv(const char *type, unsigned int id)
-{
-	struct pvhvm_device *pdev = kzalloc(sizeof(*pdev), GFP_KERNEL);
-	int err;
-
-	if (!pdev)
-		return -ENOMEM;
-	xenbus_count(devices);
-	strscpy(pdev->type_buf, type, sizeof(pdev->type_buf));
-	pdev->type = pdev->type_buf;
-	pdev->id = id;
-	mutex_init(&pdev->lock);
-	init_completion(&pdev->down);
-	INIT_LIST_HEAD(&pdev->list);
-	INIT_LIST_HEAD(&pdev->watch.list);
-	INIT_WORK(&pdev->quarantine_work, client_quarantine_work);
-	device_initialize(&pdev->dev);
-	pdev->dev.bus = &pvhvm_bus;
-	pdev->dev.parent = stats_root();
-	pdev->dev.release = device_release_pv;
-	pdev->dev.groups = device_groups;
-
-	err = -ENOMEM;
-	pdev->nodename = kasprintf(GFP_KERNEL, "device/%s/%u", type, id);
-	if (!pdev->nodename)
-		goto err_put;
-	err = device_find_otherend(pdev);
-	if (err)
-		goto err_put;
-	pdev->state = handshake_read(pdev->nodename);
-	err = dev_set_name(&pdev->dev, "%s-%u", type, id);
-	if (err)
-		goto err_put;
-	err = device_add(&pdev->dev);
-	if (err)
-		goto err_put;
-	return 0;
-
-err_put:
-	put_device(&pdev->dev);
-	return err;
-}
-
-void device_destroy_pv(struct pvhvm_device *pdev)
-{
-	WRITE_ONCE(pdev->gone, true);
-	device_unregister(&pdev->dev);
+	/* a backend that has vanished will not say Closed any more */
+	if (state == XenbusStateUnknown &&
+	    pdev->otherend_state != XenbusStateUnknown)
+		state = XenbusStateClosed;
+	pdev->otherend_state = state;
+	if (drv->otherend_changed)
+		drv->otherend_changed(pdev, state);
 }
 
 /*
- * Nobody but us writes our state, and we do it under the lock: if xenstore
- * has us Initialising and we did not say so, it is another device's life.
+ * In the watch thread. The watch is also set while no driver is bound: a
+ * toolstack that takes such a device away waits for our Closed, too.
  */
-bool device_replaced(struct pvhvm_device *pdev)
-{
-	bool replaced;
-
-	mutex_lock(&pdev->lock);
-	replaced = pdev->state != XenbusStateInitialising &&
-		   handshake_read(pdev->nodename) == XenbusStateInitialising;
-	mutex_unlock(&pdev->lock);
-	return replaced;
-}
-
-bool device_settled(struct pvhvm_device *pdev)
-{
-	/* not (yet) bound, or its probe has failed */
-	if (!READ_ONCE(pdev->live))
-		return true;
-	return pdev->state >= XenbusStateConnected || pdev->idle ||
-	       pdev->quarantined || pdev->gone;
-}
-
-/* ---- the backend's state, in the watch thread ---- */
-
 static void device_otherend_changed(struct pvhvm_xs_watch *watch,
 				    const char *path)
 {
 	struct pvhvm_device *pdev = container_of(watch, struct pvhvm_device,
 						 watch);
-	struct pvhvm_driver *drv;
 	enum xenbus_state state;
 
 	mutex_lock(&pdev->lock);
-	if (pdev->live) {
-		state = handshake_read(pdev->otherend);
-		/* a backend that has vanished will not say Closed any more */
-		if (state == XenbusStateUnknown &&
-		    pdev->otherend_state != XenbusStateUnknown)
-			state = XenbusStateClosed;
-		pdev->otherend_state = state;
-		drv = to_pvhvm_driver(pdev->dev.driver);
-		if (drv->otherend_changed)
-			drv->otherend_changed(pdev, state);
-	}
+	state = handshake_read(pdev->otherend);
+	if (pdev->live)
+		device_tell_driver(pdev, state);
+	else if (state == XenbusStateClosing)
+		pvhvm_switch_state(pdev, XenbusStateClosed);
 	mutex_unlock(&pdev->lock);
 	bus_kick();
 }
@@ -253,6 +179,98 @@ static void device_unwatch(struct pvhvm_device *pdev)
 	pvhvm_xs_unwatch(&pdev->watch);
 	kfree(pdev->watch.path);
 	pdev->watch.path = NULL;
+}
+
+/* ---- appearing and disappearing ---- */
+
+static void device_release_pv(struct device *dev)
+{
+	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+
+	kfree(pdev->otherend);
+	kfree(pdev->nodename);
+	kfree(pdev);
+	xenbus_uncount(devices);
+}
+
+int device_create_pv(const char *type, unsigned int id)
+{
+	struct pvhvm_device *pdev = kzalloc(sizeof(*pdev), GFP_KERNEL);
+	int err;
+
+	if (!pdev)
+		return -ENOMEM;
+	xenbus_count(devices);
+	strscpy(pdev->type_buf, type, sizeof(pdev->type_buf));
+	pdev->type = pdev->type_buf;
+	pdev->id = id;
+	mutex_init(&pdev->lock);
+	init_completion(&pdev->down);
+	INIT_LIST_HEAD(&pdev->watch.list);
+	INIT_WORK(&pdev->quarantine_work, client_quarantine_work);
+	device_initialize(&pdev->dev);
+	pdev->dev.bus = &pvhvm_bus;
+	pdev->dev.parent = stats_root();
+	pdev->dev.release = device_release_pv;
+	pdev->dev.groups = device_groups;
+
+	err = -ENOMEM;
+	pdev->nodename = kasprintf(GFP_KERNEL, "device/%s/%u", type, id);
+	if (!pdev->nodename)
+		goto err_put;
+	err = device_find_otherend(pdev);
+	if (err)
+		goto err_put;
+	pdev->state = handshake_read(pdev->nodename);
+	err = dev_set_name(&pdev->dev, "%s-%u", type, id);
+	if (err)
+		goto err_put;
+	err = device_watch(pdev);
+	if (err)
+		goto err_put;
+	err = device_add(&pdev->dev);
+	if (err)
+		goto err_unwatch;
+	return 0;
+
+err_unwatch:
+	device_unwatch(pdev);
+err_put:
+	put_device(&pdev->dev);
+	return err;
+}
+
+/* Unbind and forget; the last reference may be somebody else's. */
+void device_destroy_pv(struct pvhvm_device *pdev)
+{
+	get_device(&pdev->dev);
+	device_unregister(&pdev->dev);
+	device_unwatch(pdev);
+	put_device(&pdev->dev);
+}
+
+/*
+ * Nobody but us writes our state, and we do it under the lock: if xenstore
+ * has us Initialising and we did not say so, it is another device's life.
+ */
+bool device_replaced(struct pvhvm_device *pdev)
+{
+	bool replaced;
+
+	mutex_lock(&pdev->lock);
+	replaced = pdev->state != XenbusStateInitialising &&
+		   handshake_read(pdev->nodename) == XenbusStateInitialising;
+	mutex_unlock(&pdev->lock);
+	return replaced;
+}
+
+bool device_settled(struct pvhvm_device *pdev)
+{
+	/* not (yet) bound, or its probe has failed */
+	if (!READ_ONCE(pdev->live))
+		return true;
+	return pdev->state >= XenbusStateConnected || pdev->idle ||
+	       pdev->quarantined || pdev->gone;
 }
 
 /* ---- the driver model's callbacks ---- */
@@ -290,15 +308,18 @@ static void device_stop(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 	mutex_unlock(&pdev->lock);
 }
 
+/* Watched anew, so that the driver is told the state once it is live. */
 int device_probe_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 {
-	int err = device_start(pdev, drv);
+	int err, watch_err;
 
-	if (err)
-		return err;
-	err = device_watch(pdev);
-	if (err)
+	device_unwatch(pdev);
+	err = device_start(pdev, drv);
+	watch_err = device_watch(pdev);
+	if (!err && watch_err) {
 		device_stop(pdev, drv);
+		err = watch_err;
+	}
 	bus_kick();
 	return err;
 }
@@ -307,7 +328,6 @@ void device_remove_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 {
 	handshake_close(pdev);
 	device_stop(pdev, drv);
-	device_unwatch(pdev);
 	/* pages that the driver had to park are given back by this */
 	handshake_let_go(pdev);
 	bus_kick();

@@ -18,6 +18,9 @@
 
 #define BIT_OF(name)	BIT(XenbusState##name)
 
+/* How long a driver has to answer its backend's Closing; a busy one never. */
+#define HANDSHAKE_DRIVER	(2 * HZ)
+
 /* The backend does not use our pages in any of these. */
 #define HANDSHAKE_GONE	\
 	(BIT_OF(Unknown) | BIT_OF(Initialising) | BIT_OF(Closed))
@@ -142,6 +145,9 @@ void handshake_close(struct pvhvm_device *pdev)
 {
 	mutex_lock(&pdev->lock);
 	pdev->leaving = true;
+	/* an earlier close, undone since by the driver, does not count */
+	if (pdev->state != XenbusStateClosed)
+		reinit_completion(&pdev->down);
 	if (pdev->state < XenbusStateClosing ||
 	    pdev->state > XenbusStateClosed)
 		pvhvm_switch_state(pdev, XenbusStateClosing);
@@ -150,7 +156,7 @@ void handshake_close(struct pvhvm_device *pdev)
 		return;
 	if (!handshake_wait(pdev, HANDSHAKE_GONE | BIT_OF(Closing)))
 		dev_warn(&pdev->dev, "the backend does not close\n");
-	else if (READ_ONCE(pdev->state) == XenbusStateClosed)
+	else if (wait_for_completion_timeout(&pdev->down, HANDSHAKE_DRIVER))
 		handshake_wait(pdev, HANDSHAKE_GONE);
 }
 

@@ -241,7 +241,7 @@ void bus_resume(void);
  */
 int device_create_pv(const char *type, unsigned int id);
 
-/* It is gone from xenstore: unbind, forget. Drops the caller's reference. */
+/* Unbind it and take it off the bus. */
 void device_destroy_pv(struct pvhvm_device *pdev);
 
 /* Has the toolstack put a new device in the place of this one? */

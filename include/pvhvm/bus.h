@@ -58,7 +58,6 @@ struct pvhvm_device {
 	const char *why;
 	struct pvhvm_xs_watch watch;
 	struct completion down;
-	struct list_head list;
 	struct work_struct quarantine_work;
 	char type_buf[PVHVM_ID_SIZE];
 };
