@@ -145,6 +145,8 @@ struct netf_dev *netf_netdev_alloc(struct pvhvm_device *pdev)
 	SET_NETDEV_DEV(dev, &pdev->dev);
 	dev->netdev_ops = &netf_netdev_ops;
 	dev->ethtool_ops = &netf_ethtool_ops;
+	/* it takes over the emulated card's name while traffic runs */
+	dev->priv_flags |= IFF_LIVE_RENAME_OK;
 	dev->hw_features = OFFLOADS;
 	dev->features = OFFLOADS | NETIF_F_RXCSUM | NETIF_F_HIGHDMA |
 		NETIF_F_GSO_ROBUST;

@@ -19,6 +19,8 @@ static const char *const folders[] = { "ipv4/conf", "ipv6/conf", "ipv4/neigh", "
 
 #define GEN_MODE "addr_gen_mode"
 #define GEN_MODE_NONE "1"
+#define ARP_IGNORE "arp_ignore"
+#define ARP_IGNORE_ALL "8"
 
 struct value {
 	int folder;
@@ -140,6 +142,19 @@ void ifconf_autoconf(const struct ifconf *conf, const char *ifname, int on)
 	path_of(path, sizeof(path), 1, ifname, GEN_MODE);
 	if (conf->gen_mode[0] && get(path, now, sizeof(now)) && strcmp(now, mode))
 		put(path, mode);
+}
+
+void ifconf_arp(const struct ifconf *conf, const char *ifname, int on)
+{
+	const char *text = on ? NULL : ARP_IGNORE_ALL;
+	char path[512];
+
+	for (int i = 0; i < conf->n && on; i++)
+		if (conf->v[i].folder == 0 && !strcmp(conf->v[i].name, ARP_IGNORE))
+			text = conf->v[i].text;
+	path_of(path, sizeof(path), 0, ifname, ARP_IGNORE);
+	if (text)
+		put(path, text);
 }
 
 void ifconf_free(struct ifconf *conf)

@@ -20,6 +20,13 @@ void ifconf_give(const struct ifconf *conf, const char *ifname);
  */
 void ifconf_autoconf(const struct ifconf *conf, const char *ifname, int on);
 
+/**
+ * ifconf_arp() - does it answer ARP requests?
+ * @on: 1 as @conf has it, 0 not at all. Unlike the link's NOARP flag this does
+ *	not make the kernel program the card, which takes an emulated one long.
+ */
+void ifconf_arp(const struct ifconf *conf, const char *ifname, int on);
+
 void ifconf_free(struct ifconf *conf);
 
 #endif

@@ -80,24 +80,49 @@ int netcfg_give_link(struct netlink *nl, const struct netcfg *cfg, int ifindex,
 
 /**
  * netcfg_wear() - master, flags, up, carrier, addresses, neighbours, routes
- * @ifindex: a link that is down and has the configuration's name
+ * @ifindex: a link, whatever its name; one that has some of it already, too
  * @wait: seconds to wait for its carrier
  *
- * Also right for a link that has some of it already. A link that was down
+ * Equal routes of another link keep their precedence. A link that was down
  * when the configuration was taken stays down.
  */
 int netcfg_wear(struct netlink *nl, const struct netcfg *cfg, int ifindex,
 		double wait, struct why *why);
 
-/* The opposite: down, out of its master, without addresses or altnames. */
+/* The other names; only when no other link has them any more. */
+int netcfg_give_altnames(struct netlink *nl, const struct netcfg *cfg, int ifindex,
+			 struct why *why);
+void netcfg_drop_altnames(struct netlink *nl, const struct netcfg *cfg, int ifindex);
+
+/**
+ * netcfg_retire() - send nothing more by a link whose twin wears the same
+ *
+ * It stays up, with its addresses, and goes on receiving; its routes go, and
+ * it does not answer ARP. Quick, unlike taking an emulated card down.
+ */
+void netcfg_retire(struct netlink *nl, const struct netcfg *cfg, int ifindex);
+
+/* A port of a bridge forwards nothing until it is taken out of it; else a no-op. */
+int netcfg_block_port(struct netlink *nl, const struct netcfg *cfg, int ifindex,
+		      struct why *why);
+
+/*
+ * The opposite of wearing: down, out of its master, without addresses or
+ * altnames. The kernel takes routes that prefer one of these addresses off
+ * other links, too: netcfg_give_tables() puts them back.
+ */
 int netcfg_strip(struct netlink *nl, const struct netcfg *cfg, int ifindex,
 		 struct why *why);
 
 /* Is it up and has it a carrier? */
 bool netcfg_has_carrier(struct netlink *nl, int ifindex);
 
+bool netcfg_is_bridge_port(const struct netcfg *cfg);
+
+/* PVHVM_REFUSED: its driver or the kernel wants it down for that. */
 int netcfg_rename(struct netlink *nl, int ifindex, const char *name,
 		  struct why *why);
+
 /* Make a bridge know a port before the one it replaces leaves; no-op otherwise. */
 int netcfg_join_bridge(struct netlink *nl, const struct netcfg *cfg, int ifindex,
 		       struct why *why);

@@ -94,6 +94,11 @@ static struct link_now link_now(struct netlink *nl, int ifindex)
 	return now;
 }
 
+bool netcfg_is_bridge_port(const struct netcfg *cfg)
+{
+	return !strcmp(cfg->master_kind, "bridge");
+}
+
 bool netcfg_has_carrier(struct netlink *nl, int ifindex)
 {
 	return link_now(nl, ifindex).carrier;
@@ -103,6 +108,7 @@ int netcfg_rename(struct netlink *nl, int ifindex, const char *name, struct why 
 {
 	struct nl_msg *msg = link_msg(RTM_NEWLINK, ifindex, 0, 0);
 	char old[IFNAMSIZ] = "";
+	int err;
 
 	if_indextoname(ifindex, old);
 	if (!strcmp(old, name)) {
@@ -110,9 +116,10 @@ int netcfg_rename(struct netlink *nl, int ifindex, const char *name, struct why 
 		return PVHVM_OK;
 	}
 	nla_put_string(msg, IFLA_IFNAME, name);
-	if (netlink_tell(nl, msg))
-		return why_set(why, PVHVM_FAILED, "cannot rename %s to %s: %s",
-			       old, name, netlink_cause(nl));
+	err = netlink_tell(nl, msg);
+	if (err)
+		return why_set(why, err == -EBUSY ? PVHVM_REFUSED : PVHVM_FAILED,
+			       "cannot rename %s to %s: %s", old, name, netlink_cause(nl));
 	return PVHVM_OK;
 }
 
@@ -213,7 +220,7 @@ static int join_master(struct netlink *nl, const struct netcfg *cfg, int ifindex
 		return why_set(why, PVHVM_FAILED, "cannot put the interface into %s %s: %s",
 			       cfg->master_kind, cfg->master_name, cause);
 	}
-	if (strcmp(cfg->master_kind, "bridge"))
+	if (!netcfg_is_bridge_port(cfg))
 		return PVHVM_OK;
 	/* Newer attributes than the kernel takes back: a working port matters more. */
 	if (cfg->brport && give_brport(nl, cfg, ifindex))
@@ -227,7 +234,7 @@ static int join_master(struct netlink *nl, const struct netcfg *cfg, int ifindex
 int netcfg_join_bridge(struct netlink *nl, const struct netcfg *cfg, int ifindex,
 		       struct why *why)
 {
-	if (strcmp(cfg->master_kind, "bridge"))
+	if (!netcfg_is_bridge_port(cfg))
 		return PVHVM_OK;
 	return join_master(nl, cfg, ifindex, why);
 }
@@ -235,7 +242,7 @@ int netcfg_join_bridge(struct netlink *nl, const struct netcfg *cfg, int ifindex
 int netcfg_leave_bridge(struct netlink *nl, const struct netcfg *cfg, int ifindex,
 			struct why *why)
 {
-	if (strcmp(cfg->master_kind, "bridge") || !link_now(nl, ifindex).master)
+	if (!netcfg_is_bridge_port(cfg) || !link_now(nl, ifindex).master)
 		return PVHVM_OK;
 	if (link_master(nl, ifindex, 0))
 		return link_failed(nl, ifindex, "take the bridge off", why);
@@ -257,14 +264,14 @@ static int wait_carrier(struct netlink *nl, const struct netcfg *cfg, int ifinde
 	return PVHVM_OK;
 }
 
-static void give_mcast(const struct netcfg *cfg)
+static void give_mcast(const struct netcfg *cfg, const char *name)
 {
 	int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	for (int i = 0; fd >= 0 && i < cfg->nr_mcast; i++) {
 		struct ifreq ifr = { 0 };
 
-		text_set(ifr.ifr_name, sizeof(ifr.ifr_name), cfg->name);
+		text_set(ifr.ifr_name, sizeof(ifr.ifr_name), name);
 		memcpy(ifr.ifr_hwaddr.sa_data, cfg->mcast[i], 6);
 		if (ioctl(fd, SIOCADDMULTI, &ifr) && errno != EEXIST)
 			say_err("pvhvm: a multicast address of %s was not restored: %s",
@@ -274,19 +281,35 @@ static void give_mcast(const struct netcfg *cfg)
 		close(fd);
 }
 
-int netcfg_wear(struct netlink *nl, const struct netcfg *cfg, int ifindex,
-		double wait, struct why *why)
+int netcfg_give_altnames(struct netlink *nl, const struct netcfg *cfg, int ifindex,
+			 struct why *why)
 {
-	int code;
-
 	for (int i = 0; i < cfg->nr_altnames; i++)
 		if (link_altname(nl, RTM_NEWLINKPROP, ifindex, cfg->altnames[i]) &&
 		    !netcfg_altname_is(nl, ifindex, cfg->altnames[i]))
 			return link_failed(nl, ifindex, "give its other names to", why);
+	return PVHVM_OK;
+}
+
+void netcfg_drop_altnames(struct netlink *nl, const struct netcfg *cfg, int ifindex)
+{
+	for (int i = 0; i < cfg->nr_altnames; i++)
+		link_altname(nl, RTM_DELLINKPROP, ifindex, cfg->altnames[i]);
+}
+
+int netcfg_wear(struct netlink *nl, const struct netcfg *cfg, int ifindex,
+		double wait, struct why *why)
+{
+	char name[IFNAMSIZ];
+	int code;
+
+	if (!if_indextoname(ifindex, name))
+		return why_set(why, PVHVM_FAILED, "the interface to become %s is gone", cfg->name);
 	code = join_master(nl, cfg, ifindex, why);
 	if (code)
 		return code;
-	ifconf_autoconf(cfg->conf, cfg->name, 0);
+	ifconf_autoconf(cfg->conf, name, 0);
+	ifconf_arp(cfg->conf, name, 1);
 	if (link_flags(nl, ifindex, cfg->flags & (OWN_FLAGS | IFF_UP), OWN_FLAGS | IFF_UP))
 		return link_failed(nl, ifindex, "bring up", why);
 	if (cfg->flags & IFF_UP && cfg->flags & IFF_RUNNING) {
@@ -297,9 +320,36 @@ int netcfg_wear(struct netlink *nl, const struct netcfg *cfg, int ifindex,
 	code = netcfg_give_tables(nl, cfg, ifindex, why);
 	if (code)
 		return code;
-	give_mcast(cfg);
-	ifconf_autoconf(cfg->conf, cfg->name, 1);
+	give_mcast(cfg, name);
+	ifconf_autoconf(cfg->conf, name, 1);
 	return PVHVM_OK;
+}
+
+int netcfg_block_port(struct netlink *nl, const struct netcfg *cfg, int ifindex,
+		      struct why *why)
+{
+	struct ifinfomsg ifi = { .ifi_family = AF_BRIDGE, .ifi_index = ifindex };
+	struct nl_msg *msg;
+	struct nlattr *port;
+
+	if (!netcfg_is_bridge_port(cfg))
+		return PVHVM_OK;
+	msg = netlink_msg(RTM_SETLINK, 0, &ifi, sizeof(ifi));
+	port = nla_nest_start(msg, IFLA_PROTINFO | NLA_F_NESTED);
+	nla_put_u8(msg, IFLA_BRPORT_STATE, BR_STATE_BLOCKING);
+	nla_nest_end(msg, port);
+	if (netlink_tell(nl, msg))
+		return link_failed(nl, ifindex, "block the bridge port", why);
+	return PVHVM_OK;
+}
+
+void netcfg_retire(struct netlink *nl, const struct netcfg *cfg, int ifindex)
+{
+	char name[IFNAMSIZ];
+
+	if (if_indextoname(ifindex, name))
+		ifconf_arp(cfg->conf, name, 0);
+	netcfg_drop_routes(nl, cfg, ifindex);
 }
 
 int netcfg_strip(struct netlink *nl, const struct netcfg *cfg, int ifindex,
@@ -309,13 +359,14 @@ int netcfg_strip(struct netlink *nl, const struct netcfg *cfg, int ifindex,
 
 	if (!if_indextoname(ifindex, name))
 		return PVHVM_OK;	/* gone, and everything with it */
-	/* Before down: it would otherwise send its farewell from a dead link. */
-	netcfg_flush_addrs(nl, ifindex);
+	/* One leg of an IPv6 route that its twin has, too, would outlive the down. */
+	netcfg_drop_routes(nl, cfg, ifindex);
+	/* Before its addresses go: it must not say farewell for its twin. */
 	if (link_flags(nl, ifindex, 0, IFF_UP))
 		return link_failed(nl, ifindex, "take down", why);
+	netcfg_flush_addrs(nl, ifindex);
 	if (link_now(nl, ifindex).master && link_master(nl, ifindex, 0))
 		return link_failed(nl, ifindex, "take out of its master", why);
-	for (int i = 0; i < cfg->nr_altnames; i++)
-		link_altname(nl, RTM_DELLINKPROP, ifindex, cfg->altnames[i]);
+	netcfg_drop_altnames(nl, cfg, ifindex);
 	return PVHVM_OK;
 }

@@ -245,6 +245,22 @@ int netcfg_give_tables(struct netlink *nl, const struct netcfg *cfg, int ifindex
 	return give_routes(nl, cfg, ifindex, why);
 }
 
+void netcfg_drop_routes(struct netlink *nl, const struct netcfg *cfg, int ifindex)
+{
+	for (int i = 0; i < cfg->routes.n; i++) {
+		struct nlmsghdr *h = cfg->routes.v[i];
+		struct nl_msg *msg;
+
+		/* One with several legs has been replaced as a whole. */
+		if (by_other(cfg, h) || nlmsg_find_attr(h, sizeof(struct rtmsg), RTA_MULTIPATH))
+			continue;
+		msg = route_msg(h, cfg->ifindex, ifindex, false);
+		nlmsg_hdr(msg)->nlmsg_type = RTM_DELROUTE;
+		nlmsg_hdr(msg)->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+		netlink_tell(nl, msg);
+	}
+}
+
 struct addr_list {
 	int ifindex;
 	struct msg_list list;
@@ -262,25 +278,84 @@ static void on_addr(struct nlmsghdr *h, void *arg)
 	memcpy(l->list.v[l->list.n++], h, h->nlmsg_len);
 }
 
+static void list_addrs(struct netlink *nl, int family, struct addr_list *l)
+{
+	struct ifaddrmsg ifa = { .ifa_family = family };
+
+	netlink_ask(nl, RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa), on_addr, l);
+}
+
+static void addr_list_free(struct addr_list *l)
+{
+	for (int i = 0; i < l->list.n; i++)
+		free(l->list.v[i]);
+	free(l->list.v);
+}
+
+static void drop_addr(struct netlink *nl, struct nlmsghdr *h)
+{
+	struct ifaddrmsg *one = nlmsg_data(h);
+	struct nl_msg *msg = netlink_msg(RTM_DELADDR, 0, one, sizeof(*one));
+	struct nlattr *a;
+	int left;
+
+	nlmsg_for_each_attr(a, h, sizeof(*one), left)
+		if (nla_type(a) == IFA_LOCAL || nla_type(a) == IFA_ADDRESS)
+			nla_put(msg, nla_type(a), nla_len(a), nla_data(a));
+	netlink_tell(nl, msg);
+}
+
 void netcfg_flush_addrs(struct netlink *nl, int ifindex)
 {
 	struct addr_list l = { .ifindex = ifindex };
-	struct ifaddrmsg ifa = { 0 };
 
-	netlink_ask(nl, RTM_GETADDR, NLM_F_DUMP, &ifa, sizeof(ifa), on_addr, &l);
+	list_addrs(nl, AF_UNSPEC, &l);
+	for (int i = 0; i < l.list.n; i++)
+		drop_addr(nl, l.list.v[i]);
+	addr_list_free(&l);
+}
+
+static const char *label_of(struct nlmsghdr *h)
+{
+	struct nlattr *a = nlmsg_find_attr(h, sizeof(struct ifaddrmsg), IFA_LABEL);
+
+	return a ? nla_get_string(a) : "";
+}
+
+static bool same_addr(struct nlmsghdr *a, struct nlmsghdr *b)
+{
+	struct ifaddrmsg *x = nlmsg_data(a), *y = nlmsg_data(b);
+	struct nlattr *p = nlmsg_find_attr(a, sizeof(*x), IFA_LOCAL);
+	struct nlattr *q = nlmsg_find_attr(b, sizeof(*y), IFA_LOCAL);
+
+	return x->ifa_family == y->ifa_family && x->ifa_prefixlen == y->ifa_prefixlen &&
+	       p && q && nla_len(p) == nla_len(q) &&
+	       !memcmp(nla_data(p), nla_data(q), nla_len(p));
+}
+
+static const char *wanted_label(const struct netcfg *cfg, struct nlmsghdr *now)
+{
+	for (int i = 0; i < cfg->addrs.n; i++)
+		if (same_addr(cfg->addrs.v[i], now))
+			return label_of(cfg->addrs.v[i]);
+	return label_of(now);
+}
+
+/* From the first that is wrong on, so that the order of the addresses stays. */
+int netcfg_relabel(struct netlink *nl, const struct netcfg *cfg, int ifindex,
+		   struct why *why)
+{
+	struct addr_list l = { .ifindex = ifindex };
+	bool wrong = false;
+
+	list_addrs(nl, AF_INET, &l);
 	for (int i = 0; i < l.list.n; i++) {
-		struct ifaddrmsg *one = nlmsg_data(l.list.v[i]);
-		struct nl_msg *msg = netlink_msg(RTM_DELADDR, 0, one, sizeof(*one));
-		struct nlattr *a;
-		int left;
-
-		nlmsg_for_each_attr(a, l.list.v[i], sizeof(*one), left)
-			if (nla_type(a) == IFA_LOCAL || nla_type(a) == IFA_ADDRESS)
-				nla_put(msg, nla_type(a), nla_len(a), nla_data(a));
-		netlink_tell(nl, msg);
-		free(l.list.v[i]);
+		wrong |= strcmp(label_of(l.list.v[i]), wanted_label(cfg, l.list.v[i])) != 0;
+		if (wrong)
+			drop_addr(nl, l.list.v[i]);
 	}
-	free(l.list.v);
+	addr_list_free(&l);
+	return wrong ? netcfg_give_tables(nl, cfg, ifindex, why) : PVHVM_OK;
 }
 
 static void on_tentative(struct nlmsghdr *h, void *arg)

@@ -9,6 +9,16 @@
 int netcfg_give_tables(struct netlink *nl, const struct netcfg *cfg, int ifindex,
 		       struct why *why);
 
+/* Remove its routes, those made by the kernel with its addresses included. */
+void netcfg_drop_routes(struct netlink *nl, const struct netcfg *cfg, int ifindex);
+
+/*
+ * When a link is renamed, the kernel makes up new labels for its IPv4
+ * addresses. Gives back those that differ; what then is missing is given anew.
+ */
+int netcfg_relabel(struct netlink *nl, const struct netcfg *cfg, int ifindex,
+		   struct why *why);
+
 /* Remove all addresses; what cannot be removed goes with the device. */
 void netcfg_flush_addrs(struct netlink *nl, int ifindex);
 

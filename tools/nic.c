@@ -102,15 +102,37 @@ static int unprepare(void *arg, struct why *why)
 		code = netcfg_give_link(ns->nl, &ns->pv_cfg, ns->pv, why);
 	if (!code)
 		code = netcfg_wear(ns->nl, &ns->pv_cfg, ns->pv, ns->wait, why);
+	if (!code)
+		code = netcfg_give_altnames(ns->nl, &ns->pv_cfg, ns->pv, why);
 	return code;
 }
 
-static int take_down(void *arg, struct why *why)
+static void gap_begins(struct nic_switch *ns)
+{
+	if (ns->cfg.flags & IFF_UP && !ns->gap_at)
+		ns->gap_at = text_now();
+}
+
+static void gap_ends(struct nic_switch *ns)
+{
+	if (ns->gap_at)
+		ns->outage += text_now() - ns->gap_at;
+	ns->gap_at = 0;
+}
+
+/* Make before break: both have it all, the emulated one still has precedence. */
+static int stand_beside(void *arg, struct why *why)
 {
 	struct nic_switch *ns = arg;
+	int code;
 
-	ns->down_at = text_now();
-	return netcfg_strip(ns->nl, &ns->cfg, ns->emu, why);
+	/* Two ports of one bridge into one network are a loop. */
+	if (netcfg_is_bridge_port(&ns->cfg))
+		gap_begins(ns);
+	code = netcfg_block_port(ns->nl, &ns->cfg, ns->emu, why);
+	if (!code)
+		code = netcfg_wear(ns->nl, &ns->cfg, ns->pv, ns->wait, why);
+	return code;
 }
 
 static int bring_back(void *arg, struct why *why)
@@ -118,9 +140,63 @@ static int bring_back(void *arg, struct why *why)
 	struct nic_switch *ns = arg;
 	int code = netcfg_wear(ns->nl, &ns->cfg, ns->emu, ns->wait, why);
 
+	if (!code)
+		code = netcfg_give_altnames(ns->nl, &ns->cfg, ns->emu, why);
 	if (!code && ns->cfg.flags & IFF_UP) {
 		probe_announce(&ns->cfg, ns->emu);
 		netcfg_settle_addrs(ns->nl, &ns->cfg, ns->emu);
+	}
+	return code;
+}
+
+/* Whatever has become of the emulated one since. */
+static int stand_back(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+	int code = netcfg_strip(ns->nl, &ns->cfg, ns->pv, why);
+
+	/* A blocked port forwards again when it comes up. */
+	if (!code && netcfg_is_bridge_port(&ns->cfg))
+		code = netcfg_strip(ns->nl, &ns->cfg, ns->emu, why);
+	if (!code)
+		code = bring_back(ns, why);
+	return code;
+}
+
+static int turn_over(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	(void)why;
+	gap_begins(ns);
+	netcfg_retire(ns->nl, &ns->cfg, ns->emu);
+	probe_announce(&ns->cfg, ns->pv);
+	return PVHVM_OK;
+}
+
+static int verify(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	if (ns->peer && !probe_answers(ns->pv, ns->cfg.mac, ns->peer, ns->wait))
+		return why_set(why, PVHVM_FAILED,
+			       "%s does not answer by the PV interface, though it did by the emulated one: check the vif's bridge in the host",
+			       ns->peer_text);
+	gap_ends(ns);
+	ns->moved = true;
+	return PVHVM_OK;
+}
+
+/* Slow on emulated hardware: registers by the hundred, each a trip to the host. */
+static int take_down(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+	int code = netcfg_strip(ns->nl, &ns->cfg, ns->emu, why);
+
+	if (!code && ns->moved) {
+		gap_begins(ns);
+		code = netcfg_give_tables(ns->nl, &ns->cfg, ns->pv, why);
+		gap_ends(ns);
 	}
 	return code;
 }
@@ -139,83 +215,130 @@ static int rename_emu_back(void *arg, struct why *why)
 	return netcfg_rename(ns->nl, ns->emu, ns->name, why);
 }
 
+/* pvhvm_netfront lets itself be renamed while it runs; others need not. */
+static int rename_live(struct nic_switch *ns, const char *name, struct why *why)
+{
+	int code = netcfg_rename(ns->nl, ns->pv, name, why);
+
+	if (code != PVHVM_REFUSED)
+		return code;
+	gap_begins(ns);
+	code = netcfg_strip(ns->nl, &ns->cfg, ns->pv, why);
+	if (!code)
+		code = netcfg_rename(ns->nl, ns->pv, name, why);
+	if (!code)
+		code = netcfg_wear(ns->nl, &ns->cfg, ns->pv, ns->wait, why);
+	if (!code && ns->cfg.flags & IFF_UP)
+		probe_announce(&ns->cfg, ns->pv);
+	return code;
+}
+
 static int rename_pv(void *arg, struct why *why)
 {
 	struct nic_switch *ns = arg;
+	int code = rename_live(ns, ns->name, why);
 
-	return netcfg_rename(ns->nl, ns->pv, ns->name, why);
+	if (!code)
+		code = netcfg_give_altnames(ns->nl, &ns->cfg, ns->pv, why);
+	if (!code && ns->moved) {
+		gap_begins(ns);
+		code = netcfg_relabel(ns->nl, &ns->cfg, ns->pv, why);
+		gap_ends(ns);
+		netcfg_settle_addrs(ns->nl, &ns->cfg, ns->pv);
+	}
+	return code;
 }
 
 static int rename_pv_back(void *arg, struct why *why)
 {
 	struct nic_switch *ns = arg;
 
-	return netcfg_rename(ns->nl, ns->pv, ns->pv_name, why);
+	netcfg_drop_altnames(ns->nl, &ns->cfg, ns->pv);
+	return rename_live(ns, ns->pv_name, why);
 }
 
-static int dress_pv(void *arg, struct why *why)
+/* One that is down has no traffic to lose: no need for both at once. */
+static int dress_down(void *arg, struct why *why)
 {
 	struct nic_switch *ns = arg;
-	int code = netcfg_wear(ns->nl, &ns->cfg, ns->pv, ns->wait, why);
 
-	if (!code && ns->cfg.flags & IFF_UP)
-		probe_announce(&ns->cfg, ns->pv);
-	return code;
+	return netcfg_wear(ns->nl, &ns->cfg, ns->pv, ns->wait, why);
 }
 
-static int undress_pv(void *arg, struct why *why)
+static int undress(void *arg, struct why *why)
 {
 	struct nic_switch *ns = arg;
 
 	return netcfg_strip(ns->nl, &ns->cfg, ns->pv, why);
 }
 
-static int verify(void *arg, struct why *why)
+static char *belongings(const struct nic_switch *ns)
 {
-	struct nic_switch *ns = arg;
+	const struct netcfg *cfg = &ns->cfg;
 
-	if (ns->peer && !probe_answers(ns->pv, ns->cfg.mac, ns->peer, ns->wait))
-		return why_set(why, PVHVM_FAILED,
-			       "%s does not answer by the PV interface, though it did by the emulated one: check the vif's bridge in the host",
-			       ns->peer_text);
-	ns->up_at = text_now();
-	netcfg_settle_addrs(ns->nl, &ns->cfg, ns->pv);
-	return PVHVM_OK;
+	return text_printf("%d address%s, %d route%s, %d neighbour%s",
+			   cfg->addrs.n, cfg->addrs.n == 1 ? "" : "es",
+			   cfg->routes.n, cfg->routes.n == 1 ? "" : "s",
+			   cfg->neighs.n, cfg->neighs.n == 1 ? "" : "s");
 }
 
-void nic_plan_move(struct plan *plan, struct nic_switch *ns)
+static void plan_up(struct plan *plan, struct nic_switch *ns)
 {
-	bool up = ns->cfg.flags & IFF_UP;
+	char *what = belongings(ns);
+	int back = plan->nr_steps + 1;
 
-	plan_add(plan, prepare, unprepare, ns,
-		 text_printf("prepare %s: MTU %u, queue length %u, sysctls%s%s as %s has them",
-			     ns->pv_name, ns->cfg.mtu, ns->cfg.txqlen,
-			     ns->cfg.master ? ", port of " : "", ns->cfg.master_name, ns->name),
-		 text_printf("give %s its own settings back", ns->pv_name));
-	plan_add(plan, take_down, bring_back, ns,
-		 text_printf("take emulated %s down%s", ns->name,
-			     up ? " (the outage begins)" : " (it is down)"),
-		 text_printf("bring it up again with all addresses, routes and neighbours"));
+	plan_add(plan, stand_beside, stand_back, ns,
+		 text_printf("bring up %s beside %s, with its %s", ns->pv_name, ns->name, what),
+		 text_printf("take them off it, bring it down, and have %s carry the traffic again",
+			     ns->name));
+	free(what);
+	plan_add(plan, turn_over, NULL, ns,
+		 text_printf("turn the traffic over to %s and announce it (the outage begins)",
+			     ns->pv_name),
+		 text_printf("as in step %d", back));
+	plan_add(plan, verify, NULL, ns, ns->peer ?
+		 text_printf("check that %s answers by it (the outage ends)", ns->peer_text) :
+		 text_printf("no neighbour answered before, so the carrier has to do (the outage ends)"),
+		 NULL);
+	plan_add(plan, take_down, NULL, ns,
+		 text_printf("take emulated %s down", ns->name),
+		 text_printf("as in step %d", back));
+}
+
+static void plan_renames(struct plan *plan, struct nic_switch *ns)
+{
 	plan_add(plan, rename_emu, rename_emu_back, ns,
 		 text_printf("rename it to %s", ns->emu_name),
 		 text_printf("rename it back to %s", ns->name));
 	plan_add(plan, rename_pv, rename_pv_back, ns,
 		 text_printf("rename %s to %s", ns->pv_name, ns->name),
 		 text_printf("rename it back to %s", ns->pv_name));
-	plan_add(plan, dress_pv, undress_pv, ns,
-		 text_printf("give PV %s %s%d address%s, %d route%s, %d neighbour%s%s",
-			     ns->name, up ? "carrier, " : "",
-			     ns->cfg.addrs.n, ns->cfg.addrs.n == 1 ? "" : "es",
-			     ns->cfg.routes.n, ns->cfg.routes.n == 1 ? "" : "s",
-			     ns->cfg.neighs.n, ns->cfg.neighs.n == 1 ? "" : "s",
-			     up ? "; announce them" : ""),
-		 text_printf("take them away from it and bring it down"));
-	if (!up)
+}
+
+void nic_plan_move(struct plan *plan, struct nic_switch *ns)
+{
+	bool up = ns->cfg.flags & IFF_UP;
+	char *what;
+
+	plan_add(plan, prepare, unprepare, ns,
+		 text_printf("prepare %s: MTU %u, queue length %u, sysctls%s%s as %s has them",
+			     ns->pv_name, ns->cfg.mtu, ns->cfg.txqlen,
+			     ns->cfg.master ? ", port of " : "", ns->cfg.master_name, ns->name),
+		 text_printf("give %s its own settings back", ns->pv_name));
+	if (up) {
+		plan_up(plan, ns);
+		plan_renames(plan, ns);
 		return;
-	plan_add(plan, verify, NULL, ns, ns->peer ?
-		 text_printf("check that %s answers by it (the outage ends)", ns->peer_text) :
-		 text_printf("no neighbour answered before, so the carrier has to do (the outage ends)"),
-		 NULL);
+	}
+	plan_add(plan, take_down, bring_back, ns,
+		 text_printf("take everything off emulated %s (it is down)", ns->name),
+		 text_printf("give it back"));
+	plan_renames(plan, ns);
+	what = belongings(ns);
+	plan_add(plan, dress_down, undress, ns,
+		 text_printf("give PV %s %s", ns->name, what),
+		 text_printf("take them away from it"));
+	free(what);
 }
 
 static int remove_function(void *arg, struct why *why)

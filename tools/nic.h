@@ -24,7 +24,9 @@ struct nic_switch {
 	struct netcfg pv_cfg;		/* of the PV one, for undoing */
 	const struct netcfg_peer *peer;	/* answered before the switch, or NULL */
 	char peer_text[64];
-	double down_at, up_at;		/* monotonic; 0: not yet */
+	double gap_at;			/* monotonic; when traffic stopped, 0: it flows */
+	double outage;			/* seconds without traffic, all gaps together */
+	bool moved;			/* traffic goes by the PV one */
 };
 
 /**

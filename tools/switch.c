@@ -404,9 +404,9 @@ static struct json_object *devices_json(const struct job *job)
 		json_object_object_add(o, "nic", json_object_new_string(ns->name));
 		json_object_object_add(o, "mac", json_object_new_string(ns->mac));
 		json_object_object_add(o, "was", json_object_new_string(ns->pv_name));
-		if (ns->up_at > 0 && ns->down_at > 0)
+		if (ns->moved)
 			json_object_object_add(o, "outage_seconds",
-					       json_object_new_double(ns->up_at - ns->down_at));
+					       json_object_new_double(ns->outage));
 		if (ns->peer)
 			json_object_object_add(o, "verified_by", json_object_new_string(ns->peer_text));
 		if (ns->cfg.notes[0])
@@ -454,9 +454,8 @@ static void print_outcome(const struct job *job)
 	for (int i = 0; i < job->nr_nics; i++) {
 		const struct nic_switch *ns = &job->nics[i];
 
-		if (ns->up_at > 0)
-			say("%s is now PV: outage %.0f ms%s%s", ns->name,
-			    (ns->up_at - ns->down_at) * 1e3,
+		if (ns->moved)
+			say("%s is now PV: outage %.0f ms%s%s", ns->name, ns->outage * 1e3,
 			    ns->peer ? ", verified with " : "", ns->peer_text);
 		else
 			say("%s is now PV (it was down)", ns->name);

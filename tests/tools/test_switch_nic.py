@@ -12,7 +12,7 @@ import pytest
 
 from fakeguest import MAC, MAC2, NIC2_PCI, NIC_PCI, PVHVM, run
 
-STEPS = 9	# of one NIC with persistence, up to the unplug; then the neighbours
+STEPS = 10	# of one NIC with persistence, up to the unplug; then the neighbours
 
 TALK = r"""
 import socket, sys, time
@@ -170,15 +170,13 @@ def test_dry_run_changes_nothing(one):
     assert not (tree.root / "etc/pvhvm/switch.conf").exists()
 
 
-@pytest.mark.parametrize("after", ["", "+"])
-@pytest.mark.parametrize("step", range(1, STEPS + 1))
-def test_each_failure_is_undone(one, step, after):
+# After the last step there is nothing to undo.
+@pytest.mark.parametrize("step", [f"{n}{after}" for n in range(1, STEPS + 1) for after in ("", "+")][:-1])
+def test_each_failure_is_undone(one, step):
     tree, net = one
-    if step == STEPS and after:
-        pytest.skip("after the last step there is nothing to undo")
     tree.put("etc/pvhvm/switch.conf", "# mine\ndisk 768\n")
     before = picture(net)
-    p = tree.pvhvm("switch", netns=net.guest, check=1, env={"PVHVM_FAIL_STEP": f"{step}{after}"})
+    p = tree.pvhvm("switch", netns=net.guest, check=1, env={"PVHVM_FAIL_STEP": step})
     assert f"PVHVM_FAIL_STEP={step}" in p.stderr and "could not undo" not in p.stderr
     assert same(net, before)
     assert "pv0" in net.g("link") and "eth0-emu" not in net.g("link")
@@ -257,7 +255,7 @@ def test_failing_undo_says_so(one):
     tree, net = one
     tree.arm(fail={"unplug": "EBUSY", "rescan": "EIO"})
     p = tree.pvhvm("switch", netns=net.guest, check=7)
-    assert "undoing step 7 failed" in p.stderr
+    assert "undoing step 8 failed" in p.stderr
 
 
 def test_hangup_does_not_stop_it(one):
@@ -303,7 +301,7 @@ def test_terminate_is_undone(one):
     p = subprocess.Popen(["ip", "netns", "exec", net.guest, PVHVM, "switch", "--wait", "3"],
                          env=dict(os.environ, PVHVM_SYSROOT=str(tree.root)),
                          stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    wait(lambda: "eth0-emu" in net.g("link"))
+    wait(lambda: "10.9.0.2/24" in net.g("addr", "show", "dev", "pv0"))
     p.terminate()
     _, err = p.communicate(timeout=60)
     assert p.returncode == 1 and same(net, before), err
