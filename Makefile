@@ -16,7 +16,7 @@ OUT ?= build/modules/$(KREL)
 MODULE_SOURCES := Kbuild KERNELS VERSION compat include \
 	platform-pci xenbus netfront blkfront
 
-.PHONY: all help modules tools deb dist test test-static test-unit \
+.PHONY: all help modules tools deb dist docs test test-static test-unit \
 	test-tools test-build test-packages test-vm test-slow demo prepare clean
 
 all: modules
@@ -29,6 +29,7 @@ help:
 	@echo "  make tools           the pvhvm command"
 	@echo "  make deb             pvhvm-dkms and pvhvm-tools, into build/deb"
 	@echo "  make dist            the source archive, into build/dist"
+	@echo "  make docs            docs/parameters.md, from the modules' sources"
 	@echo "  make test            all tests; one line of totals at the end"
 	@echo "  make test-static     project rules, lint"
 	@echo "  make test-unit       pure code, with sanitizers"
@@ -48,6 +49,10 @@ modules:
 	@test -e "$(KDIR)/Makefile" || { \
 		echo "pvhvm: no kernel headers in $(KDIR):" \
 		"install them (Debian: linux-headers-amd64) or give KDIR=" >&2; \
+		exit 1; }
+	@test -e "$(KDIR)/include/generated/autoconf.h" || { \
+		echo "pvhvm: the headers in $(KDIR) are not those of one kernel:" \
+		"give the folder that /lib/modules/RELEASE/build leads to" >&2; \
 		exit 1; }
 	@test -e include/xen-public/xen.h || test -e "$(XEN_HEADERS)/xen.h" || { \
 		echo "pvhvm: no Xen headers in $(XEN_HEADERS):" \
@@ -84,6 +89,10 @@ dist:
 		--owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw,a-s \
 		-c $(DIST) | gzip -9n >build/dist/$(DIST).tar.gz
 	@rm -rf build/dist/$(DIST) && echo && ls build/dist/*.tar.gz
+
+# The part of the documents that is made from the sources.
+docs:
+	docs/make-parameters >docs/parameters.md
 
 # Whatever the targets below need is installed by them when it is missing.
 prepare:

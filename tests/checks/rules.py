@@ -225,6 +225,27 @@ def module_names(tree):
     return found + [f"dkms.conf: does not build {m}" for m in sorted(known) if f'"{m}"' not in tree.text("dkms.conf")]
 
 
+@check("parameters", {"Kbuild": "pvhvm_xenbus-y := $(addprefix xenbus/, main.o)\n",
+                      "xenbus/main.c": 'module_param(a, int, 0444);\nMODULE_PARM_DESC(a, "one (default 1)");\n',
+                      "docs/parameters.md": "# Module parameters\n", "docs/man/pvhvm_xenbus.4": ".BI a= N\n"})
+def parameters(tree):
+    """docs/parameters.md is what 'make docs' writes; each module's manual has the same parameters."""
+    script = os.path.join(os.path.dirname(__file__), "../../docs/make-parameters")
+    done = run(script, str(tree.top))
+    if done.returncode:
+        return [done.stderr.strip()]
+    found = []
+    if done.stdout != tree.text("docs/parameters.md"):
+        found.append("docs/parameters.md is not what the modules say: run 'make docs'")
+    for module, rows in re.findall(r"^## (\w+)\n\n((?:\|.*\n)+)", done.stdout, re.M):
+        known = set(re.findall(r"^\| `(\w+)`", rows, re.M))
+        page = f"docs/man/{module}.4"
+        told = set(re.findall(r"^\.B[IR]* (\w+)\s*=", tree.text(page), re.M)) if tree.has(page) else set()
+        found += [f"{page}: does not tell of {p}" for p in sorted(known - told)]
+        found += [f"{page}: tells of {p}, which is no parameter" for p in sorted(told - known)]
+    return found
+
+
 @check("python compiles", {"a.py": "def f(:\n"})
 def python_compiles(tree):
     found = []
