@@ -5,7 +5,9 @@
 include KERNELS
 VERSION := $(shell cat VERSION)
 KDIR ?= /lib/modules/$(shell uname -r)/build
-XEN_HEADERS ?= /usr/include/xen
+# A source archive has its own.
+XEN_HEADERS ?= $(firstword $(patsubst %/xen.h,%,$(wildcard \
+	$(CURDIR)/include/xen-public/xen.h)) /usr/include/xen)
 KREL := $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null)
 # y for dkms, which strips debug information anyway: none is made, each module
 # is compiled in one go, and BTF, which needs that information, is left out.
@@ -16,8 +18,9 @@ OUT ?= build/modules/$(KREL)
 MODULE_SOURCES := Kbuild KERNELS VERSION compat include \
 	platform-pci xenbus netfront blkfront
 
-.PHONY: all help modules tools deb dist docs test test-static test-unit \
-	test-tools test-build test-packages test-vm test-slow demo prepare clean
+.PHONY: all help modules tools deb rpm dist docs demo prepare clean \
+	test test-static test-unit test-tools test-build test-build-all \
+	test-packages test-packages-all test-vm test-slow
 
 all: modules
 
@@ -28,6 +31,7 @@ help:
 	@echo "  make modules KDIR=D  the same for the kernel whose headers are in D"
 	@echo "  make tools           the pvhvm command"
 	@echo "  make deb             pvhvm-dkms and pvhvm-tools, into build/deb"
+	@echo "  make rpm             the same as .rpm, into build/rpm"
 	@echo "  make dist            the source archive, into build/dist"
 	@echo "  make docs            docs/parameters.md, from the modules' sources"
 	@echo "  make test            all tests; one line of totals at the end"
@@ -35,7 +39,9 @@ help:
 	@echo "  make test-unit       pure code, with sanitizers"
 	@echo "  make test-tools      the pvhvm command"
 	@echo "  make test-build      the modules on every supported kernel series"
+	@echo "  make test-build-all  the same with cloud, rt, sparse; long, not in make test"
 	@echo "  make test-packages   what make deb and make dist give"
+	@echo "  make test-packages-all  their life in Debian roots, .rpm, Ansible; long, not in make test"
 	@echo "  make test-vm         the modules in real Xen guests (testbed/)"
 	@echo "  make test-slow       VM tests that are long or do not pass yet; not in make test"
 	@echo "  make demo            shows a guest switch from emulated to PV devices"
@@ -83,6 +89,12 @@ deb: prepare
 	packaging/build-debs build/deb $(XEN_HEADERS)
 	@echo && ls build/deb/*.deb
 
+rpm: dist
+	@command -v rpmbuild >/dev/null || { \
+		echo "pvhvm: rpmbuild is missing (Debian: apt-get install rpm)" >&2; exit 1; }
+	packaging/build-rpms build/rpm build/dist/$(DIST).tar.gz
+	@echo && ls build/rpm/*.rpm
+
 dist:
 	packaging/stage-source build/dist/$(DIST) $(XEN_HEADERS)
 	tar -C build/dist --sort=name --mtime=@$(SOURCE_DATE_EPOCH) \
@@ -101,7 +113,11 @@ prepare:
 test: prepare
 	@tests/run
 
-test-static test-unit test-tools test-build test-packages test-vm test-slow: prepare
+test-packages-all: export PREPARE_MORE = y
+test-static test-unit test-tools test-build test-build-all: prepare
+	@tests/run $(@:test-%=%)
+
+test-packages test-packages-all test-vm test-slow: prepare
 	@tests/run $(@:test-%=%)
 
 demo: prepare
