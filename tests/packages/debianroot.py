@@ -1,65 +1,34 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A Debian system to install packages into, without a kernel that runs: for tests/packages/life.
+"""A Debian system to install packages into, without a kernel that runs: for life.py and rpms.py.
 
-Made once for each release and recipe (this file), in the cache that the
-testbed keeps, too; a test gets an overlay of it and spoils nothing.
+It is the root of the testbed's Debian guest, with dkms, a compiler and
+headers; a test gets an overlay of it and spoils nothing.
 """
 import contextlib
-import os
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "build"))
-import roots  # noqa: E402
-from roots import cache  # noqa: E402
-
-# What building the packages, installing them and building the modules take.
-PACKAGES = ("dkms", "linux-headers-amd64", "build-essential", "debhelper", "dh-dkms", "libjson-c-dev",
-            "libnl-3-dev", "pkg-config", "kmod", "openssl", "rpm", "python3-minimal", "systemd", "udev")
-
-
-def _make(release, tmp):
-    if os.geteuid() or not shutil.which("mmdebstrap"):
-        raise roots.RootError("making a Debian root needs root and mmdebstrap: apt-get install mmdebstrap")
-    main, security = roots.mirrors()
-    lines = [f"deb {main} {release} main"] + ([f"deb {security} {release}-security main"] if security else [])
-    # dh-dkms is a package of its own from Debian 12 on
-    names = [n for n in PACKAGES if n != "dh-dkms" or release != "bullseye"]
-    args = ["mmdebstrap", "--mode=root", "--format=directory", "--variant=minbase",
-            *(f"--dpkgopt={o}" for o in roots.DPKG_OPTIONS), f"--include={','.join(names)}",
-            release, str(tmp / "root"), "-"]
-    log = tmp / "build.log"
-    with open(log, "wb") as out:
-        done = subprocess.run(args, input="\n".join(lines).encode(), stdout=out, stderr=out,
-                              env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"))
-    if done.returncode:
-        tail = " / ".join(log.read_text(errors="replace").splitlines()[-3:])
-        raise roots.RootError(f"mmdebstrap {release} failed: {tail}")
-
-
-def ensure(release):
-    """Path of a release's root, made first when the cache has none."""
-    key = cache.digest(pathlib.Path(__file__).read_bytes(), release)
-    return cache.ensure("kernels", f"{release}-root", key, lambda tmp: _make(release, tmp)) / "root"
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "testbed"))
+from xenbedlib import images  # noqa: E402
 
 
 class Machine:
-    """An overlay of a root, with /proc, /sys and /dev; gone with the mount namespace at the latest."""
+    """An overlay of the root, with /proc, /sys and /dev; gone with the mount namespace at the latest."""
 
     def __init__(self, top):
         self.top = top
 
-    def sh(self, command, check=0):
-        """Output of a command; check is the exit code that it must have, or None."""
+    def sh(self, command):
+        """Output of a command that must succeed."""
         done = subprocess.run(["chroot", str(self.top), "/usr/bin/env", "-i", "LC_ALL=C.UTF-8", "HOME=/root",
                                "DEBIAN_FRONTEND=noninteractive", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
                                "sh", "-c", command],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, errors="replace")
-        if check is not None and done.returncode != check:
+        if done.returncode:
             last = [line for line in done.stdout.splitlines() if line.strip()][-4:]
             raise AssertionError(f"'{command}': exit code {done.returncode}: {' / '.join(last)}")
         return done.stdout
@@ -95,14 +64,14 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine(release):
+def machine():
     """A fresh Machine; to be called in a mount namespace of its own."""
-    lower = ensure(release)
+    lower = images.debian_root()
     work = pathlib.Path(tempfile.mkdtemp(prefix="pvhvm-machine-"))
+    top = work / "top"
     try:
         for name in ("upper", "work", "top"):
             (work / name).mkdir()
-        top = work / "top"
         mounts = [("overlay", "overlay", top, f"lowerdir={lower},upperdir={work}/upper,workdir={work}/work"),
                   ("proc", "proc", top / "proc", "ro"), ("tmpfs", "tmpfs", top / "sys", "ro"),
                   ("tmpfs", "tmpfs", top / "dev", "mode=755")]
@@ -113,5 +82,5 @@ def machine(release):
         (top / "dev/fd").symlink_to("/proc/self/fd")
         yield Machine(top)
     finally:
-        subprocess.run(["umount", "-R", "-l", str(work / "top")], check=False)
+        subprocess.run(["umount", "-R", "-l", str(top)], check=False)
         shutil.rmtree(work, ignore_errors=True)

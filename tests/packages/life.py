@@ -9,7 +9,7 @@ import debianroot
 from harness import DEB, LOGS, MODULES, TOP, VERSION, run
 
 NEXT = VERSION + ".1"
-INSTALL = "apt-get install -y --no-install-recommends --no-download --allow-downgrades"
+INSTALL = "apt-get install -y --no-install-recommends --allow-downgrades"
 KEY = "/var/lib/dkms/mok.key"
 CERT = "/var/lib/dkms/mok.pub"
 SIGNER = "pvhvm test key"
@@ -64,14 +64,16 @@ def signature(m, module):
     data = data[:-len(magic)]
     length = int.from_bytes(data[-4:], "big")
     body, sig = data[:-12 - length], data[-12 - length:-12]
-    m.path("/tmp/body").write_bytes(body)
-    m.path("/tmp/sig").write_bytes(sig)
-    m.sh(f"openssl x509 -inform DER -in {CERT} -out /tmp/cert.pem")
-    check = "openssl smime -verify -binary -inform DER -in /tmp/sig -content /tmp/body -certfile /tmp/cert.pem " \
-            "-nointern -noverify -out /dev/null"
-    m.sh(check)
-    m.path("/tmp/body").write_bytes(body[:-1] + bytes([body[-1] ^ 1]))
-    assert "failure" in m.sh(check + " || echo failure"), "a changed module passes the same check"
+    with tempfile.TemporaryDirectory() as place:
+        place = pathlib.Path(place)
+        (place / "sig").write_bytes(sig)
+        run("cert", "openssl", "x509", "-inform", "DER", "-in", str(m.path(CERT)), "-out", str(place / "cert.pem"))
+        for content, fine in ((body, True), (body[:-1] + bytes([body[-1] ^ 1]), False)):
+            (place / "body").write_bytes(content)
+            done = subprocess.run(["openssl", "smime", "-verify", "-binary", "-inform", "DER", "-in", "sig",
+                                   "-content", "body", "-certfile", "cert.pem", "-nointern", "-noverify",
+                                   "-out", "/dev/null"], cwd=place, capture_output=True, text=True)
+            assert (done.returncode == 0) == fine, f"{module}, {'as built' if fine else 'changed'}: {done.stderr}"
 
 
 def parameters(m):
@@ -86,10 +88,11 @@ def parameters(m):
 
 def whole_life():
     """install (signed with the machine's own key; parameters as documented), upgrade, downgrade, remove, purge"""
-    with debianroot.machine("bookworm") as m:
+    with debianroot.machine() as m:
         m.put(*DEB.glob("*.deb"), *debs_of_next())
-        m.sh(f"openssl req -new -x509 -newkey rsa:2048 -nodes -days 30 -subj '/CN={SIGNER}/' "
-             f"-outform DER -keyout {KEY} -out {CERT}")
+        m.path("/var/lib/dkms").mkdir(exist_ok=True)
+        run("key", "openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
+            "-subj", f"/CN={SIGNER}/", "-outform", "DER", "-keyout", str(m.path(KEY)), "-out", str(m.path(CERT)))
         before = m.remains()
         out = install(m)
         assert ours(out) == ["pvhvm: no Xen platform device here: nothing is loaded"], f"says {ours(out)}"
@@ -117,14 +120,15 @@ def whole_life():
 
 def without_headers():
     """without headers it installs, says so in one line, and builds once they are there"""
-    with debianroot.machine("bookworm") as m:
+    with debianroot.machine() as m:
         m.put(*DEB.glob("*.deb"))
         kernel = m.release()
-        m.path(f"/lib/modules/{kernel}").rename(m.path("/srv/headers"))
+        headers = m.path(f"/lib/modules/{kernel}/build")
+        headers.rename(m.path("/srv/headers"))
         out = install(m)
         assert not m.built(), f"built without headers: {m.built()}"
         assert len(ours(out)) == 1 and "install its headers" in ours(out)[0], f"says {ours(out)}"
-        m.path("/srv/headers").rename(m.path(f"/lib/modules/{kernel}"))
+        m.path("/srv/headers").rename(headers)
         m.sh(f"dkms autoinstall -k {kernel}")
         assert m.built() == sorted(MODULES), f"built: {m.built()}"
         m.sh("dpkg -P pvhvm-dkms pvhvm-tools")
@@ -133,10 +137,11 @@ def without_headers():
 
 def wrong_folder():
     """with a folder that is no kernel's headers the build says so in one line and leaves nothing"""
-    with debianroot.machine("bookworm") as m:
+    with debianroot.machine() as m:
         m.put(*DEB.glob("*.deb"))
         kernel = m.release()
-        m.path(f"/lib/modules/{kernel}").rename(m.path("/srv/headers"))
+        headers = m.path(f"/lib/modules/{kernel}/build")
+        headers.rename(m.path("/srv/headers"))
         install(m)
         common = next(m.path("/usr/src").glob("linux-headers-*-common")).name
         m.sh(f"dkms build pvhvm/{VERSION} -k {kernel} --kernelsourcedir /usr/src/{common} || true")
@@ -147,7 +152,7 @@ def wrong_folder():
 
 def full_disk():
     """a disk that fills up while DKMS builds: one line, no half module, and a second try works"""
-    with debianroot.machine("bookworm") as m:
+    with debianroot.machine() as m:
         m.put(*DEB.glob("*.deb"))
         m.path("/var/lib/dkms").mkdir(exist_ok=True)
         m.small("/var/lib/dkms", "1m")
@@ -162,17 +167,4 @@ def full_disk():
         assert not m.built() and not m.remains(), f"left: {m.remains()}"
 
 
-def clean_build(release):
-    def test():
-        with debianroot.machine(release) as m:
-            src = tree(m.path("/srv"))
-            m.sh(f"cd /srv/{src.name} && SOURCE_DATE_EPOCH=1 packaging/build-debs /srv/out include/xen-public")
-            names = sorted(p.name for p in m.path("/srv/out").glob("*.deb"))
-            assert names == [f"pvhvm-dkms_{VERSION}_all.deb", f"pvhvm-tools_{VERSION}_amd64.deb"], f"{names}"
-            m.sh(f"dpkg -i /srv/out/{names[1]} && pvhvm --version")
-    test.__doc__ = f"the archive builds its packages in a clean Debian root: {release}"
-    return test
-
-
-TESTS = [whole_life, without_headers, wrong_folder, full_disk,
-         *map(clean_build, ("bullseye", "bookworm", "trixie"))]
+TESTS = [whole_life, without_headers, wrong_folder, full_disk]
