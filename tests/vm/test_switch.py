@@ -82,6 +82,7 @@ def test_live_nic_switch(switchable):
     assert again.code != 0
 
 
+@pytest.mark.pending("not run since the switch makes before it breaks")
 @pytest.mark.fresh
 def test_rollback_of_each_step(switchable):
     """Whichever step fails, the guest is reachable as before, on its emulated card."""
@@ -98,6 +99,7 @@ def test_rollback_of_each_step(switchable):
     assert guest.sh("readlink -f /sys/class/net/eth0/device").endswith("vif-0")
 
 
+@pytest.mark.pending("not run yet")
 @pytest.mark.fresh
 def test_disk_switch(switchable):
     guest = switchable
@@ -113,6 +115,7 @@ def test_disk_switch(switchable):
     guest.sh("umount /mnt/t")
 
 
+@pytest.mark.pending("not run yet")
 def test_dry_run_changes_nothing(switchable):
     before = switchable.sh("ip -o link; ls /sys/block")
     assert "1" in switchable.sh("pvhvm switch --dry-run")
