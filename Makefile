@@ -5,7 +5,9 @@
 include KERNELS
 VERSION := $(shell cat VERSION)
 KDIR ?= /lib/modules/$(shell uname -r)/build
-XEN_HEADERS ?= /usr/include/xen
+# A source archive has its own.
+XEN_HEADERS ?= $(firstword $(patsubst %/xen.h,%,$(wildcard \
+	$(CURDIR)/include/xen-public/xen.h)) /usr/include/xen)
 KREL := $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null)
 # y for dkms, which strips debug information anyway: none is made, each module
 # is compiled in one go, and BTF, which needs that information, is left out.
@@ -16,8 +18,9 @@ OUT ?= build/modules/$(KREL)
 MODULE_SOURCES := Kbuild KERNELS VERSION compat include \
 	platform-pci xenbus netfront blkfront
 
-.PHONY: all help modules tools deb dist test test-static test-unit \
-	test-tools test-build test-packages test-vm test-slow demo prepare clean
+.PHONY: all help modules tools deb rpm dist docs demo prepare clean \
+	test test-static test-unit test-tools test-build \
+	test-packages test-packages-all test-vm test-slow
 
 all: modules
 
@@ -28,13 +31,16 @@ help:
 	@echo "  make modules KDIR=D  the same for the kernel whose headers are in D"
 	@echo "  make tools           the pvhvm command"
 	@echo "  make deb             pvhvm-dkms and pvhvm-tools, into build/deb"
+	@echo "  make rpm             the same as .rpm, into build/rpm"
 	@echo "  make dist            the source archive, into build/dist"
+	@echo "  make docs            docs/parameters.md, from the modules' sources"
 	@echo "  make test            all tests; one line of totals at the end"
 	@echo "  make test-static     project rules, lint"
 	@echo "  make test-unit       pure code, with sanitizers"
 	@echo "  make test-tools      the pvhvm command"
 	@echo "  make test-build      the modules on every supported kernel series"
 	@echo "  make test-packages   what make deb and make dist give"
+	@echo "  make test-packages-all  their life in a Debian root, .rpm, Ansible; long, not in make test"
 	@echo "  make test-vm         the modules in real Xen guests (testbed/)"
 	@echo "  make test-slow       VM tests that are long or do not pass yet; not in make test"
 	@echo "  make demo            shows a guest switch from emulated to PV devices"
@@ -48,6 +54,10 @@ modules:
 	@test -e "$(KDIR)/Makefile" || { \
 		echo "pvhvm: no kernel headers in $(KDIR):" \
 		"install them (Debian: linux-headers-amd64) or give KDIR=" >&2; \
+		exit 1; }
+	@test -e "$(KDIR)/include/generated/autoconf.h" || { \
+		echo "pvhvm: the headers in $(KDIR) are not those of one kernel:" \
+		"give the folder that /lib/modules/RELEASE/build leads to" >&2; \
 		exit 1; }
 	@test -e include/xen-public/xen.h || test -e "$(XEN_HEADERS)/xen.h" || { \
 		echo "pvhvm: no Xen headers in $(XEN_HEADERS):" \
@@ -78,12 +88,22 @@ deb: prepare
 	packaging/build-debs build/deb $(XEN_HEADERS)
 	@echo && ls build/deb/*.deb
 
+rpm: dist
+	@command -v rpmbuild >/dev/null || { \
+		echo "pvhvm: rpmbuild is missing (Debian: apt-get install rpm)" >&2; exit 1; }
+	packaging/build-rpms build/rpm build/dist/$(DIST).tar.gz
+	@echo && ls build/rpm/*.rpm
+
 dist:
 	packaging/stage-source build/dist/$(DIST) $(XEN_HEADERS)
 	tar -C build/dist --sort=name --mtime=@$(SOURCE_DATE_EPOCH) \
 		--owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw,a-s \
 		-c $(DIST) | gzip -9n >build/dist/$(DIST).tar.gz
 	@rm -rf build/dist/$(DIST) && echo && ls build/dist/*.tar.gz
+
+# The part of the documents that is made from the sources.
+docs:
+	docs/make-parameters >docs/parameters.md
 
 # Whatever the targets below need is installed by them when it is missing.
 prepare:
@@ -92,7 +112,11 @@ prepare:
 test: prepare
 	@tests/run
 
-test-static test-unit test-tools test-build test-packages test-vm test-slow: prepare
+test-packages-all: export PREPARE_MORE = y
+test-static test-unit test-tools test-build: prepare
+	@tests/run $(@:test-%=%)
+
+test-packages test-packages-all test-vm test-slow: prepare
 	@tests/run $(@:test-%=%)
 
 demo: prepare

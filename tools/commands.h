@@ -14,6 +14,7 @@ int command_status(int argc, char **argv, struct why *why);
 int command_switch(int argc, char **argv, struct why *why);
 int command_bench(int argc, char **argv, struct why *why);
 int command_report(int argc, char **argv, struct why *why);
+int command_metrics(int argc, char **argv, struct why *why);
 
 /* Print a usage text; COMMAND_HELPED. */
 int command_help(const char *usage);

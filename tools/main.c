@@ -14,15 +14,17 @@ static const struct {
 	{ "switch", command_switch },
 	{ "bench", command_bench },
 	{ "report", command_report },
+	{ "metrics", command_metrics },
 };
 
 static const char usage[] =
-	"Usage: pvhvm status | switch | bench | report [OPTION]...\n"
+	"Usage: pvhvm status | switch | bench | report | metrics [OPTION]...\n"
 	"\n"
 	"  status   what is emulated, what is PV, and what switch would do\n"
 	"  switch   hand emulated NICs and disks over to their PV twins, live\n"
 	"  bench    measure network and disk\n"
 	"  report   compare measurements\n"
+	"  metrics  the drivers' counters, for Prometheus\n"
 	"\n"
 	"`pvhvm COMMAND --help` tells more; pvhvm(8) tells all.\n";
 
@@ -64,7 +66,7 @@ static int dispatch(int argc, char **argv, struct why *why)
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		if (!strcmp(argv[1], commands[i].name))
 			return commands[i].run(argc - 1, argv + 1, why);
-	return why_set(why, PVHVM_USAGE, "no command %s: status, switch, bench and report are known",
+	return why_set(why, PVHVM_USAGE, "no command %s: status, switch, bench, report and metrics are known",
 		       argv[1]);
 }
 

@@ -225,6 +225,116 @@ def module_names(tree):
     return found + [f"dkms.conf: does not build {m}" for m in sorted(known) if f'"{m}"' not in tree.text("dkms.conf")]
 
 
+@check("commands", {"tools/main.c": '\t{ "frob", command_frob },\n', "docs/man/pvhvm.8": ".B pvhvm status\n",
+                    "tools/completion/pvhvm.bash": "frob) words= ;;\n", "tools/exit_codes.h": "PVHVM_ODD = 9,\n"})
+def commands(tree):
+    """Each subcommand and each exit status is in the manual; each subcommand in the completion."""
+    page, completion = tree.text("docs/man/pvhvm.8"), tree.text("tools/completion/pvhvm.bash")
+    found = []
+    for name in re.findall(r'^\t\{ "(\w+)", command_', tree.text("tools/main.c"), re.M):
+        found += [f"docs/man/pvhvm.8: no {what} of {name}" for what, form in
+                  (("synopsis", rf"^\.B pvhvm {name}\b"), ("description", rf"^\.SS {name}$"))
+                  if not re.search(form, page, re.M)]
+        if not re.search(rf"^\s*{name}\)", completion, re.M):
+            found.append(f"tools/completion/pvhvm.bash: does not know {name}")
+    told = set(re.findall(r"^\.B (\d+)$", page.partition("EXIT STATUS")[2].partition(".SH ")[0], re.M))
+    known = set(re.findall(r"\bPVHVM_\w+ = (\d+)", tree.text("tools/exit_codes.h")))
+    return found + [f"exit status {n} is not in both tools/exit_codes.h and the manual"
+                    for n in sorted(told ^ known)]
+
+
+@check("goto labels", {"xenbus/a.c": "int f(void)\n{\n\tgoto fail2;\nfail2:\n\treturn 0;\n}\n"})
+def goto_labels(tree):
+    """A label says what is undone there, not which failure led to it."""
+    return grep(tree, tree.code(*MODULE_DIRS, "compat", "tools", suffixes=(".c",)),
+                r"^(err|error|fail|failed|out|bad|label)_?\d+:", "a goto label that does not say what it undoes", True)
+
+
+@check("pr_fmt", {"xenbus/a.c": "#define pr_fmt(fmt) fmt\n", "xenbus/b.h": "#define pr_fmt(fmt) fmt\n"})
+def pr_fmt(tree):
+    """One prefix for a module: defined once, in the header that all its files include."""
+    found = []
+    for folder in MODULE_DIRS:
+        places = [f for f in tree.code(folder)
+                  if re.search(r"^#define pr_fmt\b", without_comments(tree.text(f)), re.M)]
+        found += [f"{name}: pr_fmt belongs into the module's header" for name in places if not name.endswith(".h")]
+        if len(places) > 1:
+            found.append(f"{folder}: pr_fmt is defined {len(places)} times")
+    return found
+
+
+@check("loader", {"xenbus/a.c": 'MODULE_INFO(intree, "Y");\n'})
+def loader(tree):
+    """Nothing pretends to be part of the kernel or of another licence."""
+    found = grep(tree, tree.code(*MODULE_DIRS, "include", "compat"), r"\bMODULE_INFO\s*\(\s*(intree|retpoline|vermagic)",
+                 "tells the loader what is not so", True)
+    for name in tree.code(*MODULE_DIRS, suffixes=(".c",)):
+        for number, line in tree.lines(name):
+            if re.search(r"\bMODULE_LICENSE\(", line) and '"GPL"' not in line:
+                found.append(f"{name}:{number}: the licence is GPL")
+    return found
+
+
+@check("given kernel", {"Kbuild": "X := $(shell uname -r)\n", "dkms.conf": 'REMAKE_INITRD="yes"\n'})
+def given_kernel(tree):
+    """A build looks at the kernel folder it was given, not at the machine it runs on; dkms.conf is up to date."""
+    files = [f for f in tree.files if f in ("Kbuild", "dkms.conf") or f.startswith("compat/")]
+    found = grep(tree, files, r"\buname\b|os-release|lsb_release|/etc/debian_version",
+                 "looks at the machine that builds")
+    return found + grep(tree, [f for f in files if f == "dkms.conf"],
+                        r"^(REMAKE_INITRD|MODULES_CONF\w*|CLEAN_BUILD|OBSOLETE_BY)\b", "dkms no longer knows this")
+
+
+@check("module sources", {"Makefile": "MODULE_SOURCES := Kbuild compat\n",
+                          "packaging/debian/rules": "MODULE_SOURCES := Makefile Kbuild\n"})
+def module_sources(tree):
+    """What a module build takes is the same list for make and for both kinds of package."""
+    def listed(name, form):
+        match = re.search(form, tree.text(name).replace("\\\n", " ")) if tree.has(name) else None
+        return set(match.group(1).split()) - {"Makefile", "dkms.conf"} if match else set()
+    wanted = listed("Makefile", r"MODULE_SOURCES := ([^\n]*)")
+    return [f"{name}: not the Makefile's MODULE_SOURCES: {' '.join(sorted(wanted ^ listed(name, form)))}"
+            for name, form in (("packaging/debian/rules", r"MODULE_SOURCES := ([^\n]*)"),
+                               ("packaging/rpm/pvhvm.spec", r"cp -a ([^%\n]*)%"))
+            if listed(name, form) != wanted]
+
+
+@check("unfinished", {"xenbus/a.c": "/* TODO: this */\n"})
+def unfinished(tree):
+    """What is not done is an issue, not a mark in the text."""
+    return grep(tree, [f for f in tree.files if not f.startswith((SELF, "LICENSES/")) and not f.endswith(".patch")],
+                r"\b(TODO|FIXME|XXX)\b", "a mark of something unfinished")
+
+
+@check("tiers", {"tests/run": '    "odd": (["x"], 1),\n', "Makefile": "test:\n", "CONTRIBUTING.md": "# x\n"})
+def tiers(tree):
+    """Each tier of the tests has its make target, and CONTRIBUTING tells of it."""
+    names = re.findall(r'^    "([\w-]+)": \(\[', tree.text("tests/run"), re.M)
+    return [f"{where}: no test-{name}" for name in names for where in ("Makefile", "CONTRIBUTING.md")
+            if not re.search(rf"\btest-{name}(?![\w-])", tree.text(where))]
+
+
+@check("parameters", {"Kbuild": "pvhvm_xenbus-y := $(addprefix xenbus/, main.o)\n",
+                      "xenbus/main.c": 'module_param(a, int, 0444);\nMODULE_PARM_DESC(a, "one (default 1)");\n',
+                      "docs/parameters.md": "# Module parameters\n", "docs/man/pvhvm_xenbus.4": ".BI a= N\n"})
+def parameters(tree):
+    """docs/parameters.md is what 'make docs' writes; each module's manual has the same parameters."""
+    script = os.path.join(os.path.dirname(__file__), "../../docs/make-parameters")
+    done = run(script, str(tree.top))
+    if done.returncode:
+        return [done.stderr.strip()]
+    found = []
+    if done.stdout != tree.text("docs/parameters.md"):
+        found.append("docs/parameters.md is not what the modules say: run 'make docs'")
+    for module, rows in re.findall(r"^## (\w+)\n\n((?:\|.*\n)+)", done.stdout, re.M):
+        known = set(re.findall(r"^\| `(\w+)`", rows, re.M))
+        page = f"docs/man/{module}.4"
+        told = set(re.findall(r"^\.B[IR]* (\w+)\s*=", tree.text(page), re.M)) if tree.has(page) else set()
+        found += [f"{page}: does not tell of {p}" for p in sorted(known - told)]
+        found += [f"{page}: tells of {p}, which is no parameter" for p in sorted(told - known)]
+    return found
+
+
 @check("python compiles", {"a.py": "def f(:\n"})
 def python_compiles(tree):
     found = []

@@ -87,6 +87,9 @@ class Tree:
         self.put(f"{d}/pvhvm/ports", "used 7 max 131072")
         self.put(f"{d}/pvhvm/unplug", "ide-disks present emulated=1 twins=0\n"
                  "nics present emulated=1 twins=1\naux-ide-disks absent emulated=0 twins=0\n")
+        for n, name in enumerate(("requests", "replies", "timeouts", "watches", "devices")):
+            self.put(f"sys/devices/pvhvm/xenstore/{name}", 100 + n)
+        self.put("sys/devices/pvhvm/xenstore/broken", "no")
         for m in ("platform", "xenbus", "netfront", "blkfront"):
             self.put(f"sys/module/pvhvm_{m}/version", "0.1.0")
 
@@ -164,10 +167,10 @@ class Tree:
         log = self.root / "writes.log"
         return log.read_text().splitlines() if log.exists() else []
 
-    def pvhvm(self, *args, netns=None, env=None, check=None, **kw):
+    def pvhvm(self, *args, netns=None, env=None, check=None, binary=PVHVM, **kw):
         cmd = ["ip", "netns", "exec", netns] if netns else []
         full = dict(os.environ, PVHVM_SYSROOT=str(self.root), **(env or {}))
-        p = subprocess.run([*cmd, PVHVM, *map(str, args)], env=full, text=True,
+        p = subprocess.run([*cmd, binary, *map(str, args)], env=full, text=True,
                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=120, **kw)
         assert "Sanitizer" not in p.stderr and "runtime error" not in p.stderr, p.stderr
         if check is not None:

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """pvhvm status, and what the command says when it is used wrongly."""
 import json
+import os
+import shutil
 
 import pytest
 
-from fakeguest import MAC
+from fakeguest import MAC, PVHVM
 
 
 def full(tree):
@@ -114,6 +116,7 @@ def test_xvd_names_are_emulated_too(tree):
     (), ("frob",), ("status", "--frob"), ("status", "extra"), ("switch", "eth0"),
     ("switch", "--wait", "x"), ("switch", "--wait", "0"), ("switch", "--boot", "--forget"),
     ("switch", "--boot", "--nic", "eth0"), ("switch", "--sysroot", "/nonexistent"),
+    ("metrics", "--frob"), ("metrics", "extra"), ("metrics", "--output"),
     ("bench", "--frob"), ("report",), ("bench", "--rounds", "0"),
 ])
 def test_usage(tree, args):
@@ -123,7 +126,7 @@ def test_usage(tree, args):
 
 @pytest.mark.parametrize("args", [
     ("--help",), ("status", "--help"), ("switch", "--help"), ("bench", "--help"),
-    ("report", "--help"), ("--version",),
+    ("report", "--help"), ("metrics", "--help"), ("--version",),
 ])
 def test_help(tree, args):
     p = tree.pvhvm(*args, check=0)
@@ -141,7 +144,6 @@ def test_wrong_names(tree):
 
 def test_not_root(tree):
     full(tree)
-    import os
     if os.geteuid():
         pytest.skip("drops root to test that")
     # Everything on the way must be reachable for nobody.
@@ -150,5 +152,6 @@ def test_not_root(tree):
         if p.stat().st_uid == 0 and str(p).startswith("/tmp/"):
             p.chmod(0o755)
         p = p.parent
-    q = tree.pvhvm("switch", check=3, user=65534)
+    binary = shutil.copy(PVHVM, tree.root)      # the checkout may be out of reach
+    q = tree.pvhvm("switch", check=3, user=65534, binary=binary)
     assert "needs root" in q.stderr and q.stderr.count("\n") == 1

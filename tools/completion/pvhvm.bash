@@ -21,7 +21,7 @@ _pvhvm_values()
 	--dir | --sysroot)
 		compgen -d -- "$2"
 		;;
-	--steps | --html)
+	--steps | --html | --output)
 		compgen -f -- "$2"
 		;;
 	--json)
@@ -43,7 +43,7 @@ _pvhvm()
 	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} words values
 
 	if [ "$COMP_CWORD" -eq 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W "status switch bench report --help --version" -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W "status switch bench report metrics --help --version" -- "$cur")
 		return
 	fi
 	if values=$(_pvhvm_values "$prev" "$cur"); then
@@ -54,6 +54,7 @@ _pvhvm()
 	status) words="--json --sysroot --help" ;;
 	switch) words="--dry-run --nic --all-nics --disk --all-disks --no-persist --forget --boot --wait --json --sysroot --help" ;;
 	bench) words="--peer --nic --port --dir --disk --overwrite --size --rounds --seconds --only --label --json --clock-check --help" ;;
+	metrics) words="--output --sysroot --help" ;;
 	report) words="--json --html --steps --title --help" ;;
 	*) words="" ;;
 	esac

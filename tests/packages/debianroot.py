@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A Debian system to install packages into, without a kernel that runs: for life.py and rpms.py.
+
+It is the root of the testbed's Debian guest, with dkms, a compiler and
+headers; a test gets an overlay of it and spoils nothing.
+"""
+import contextlib
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "testbed"))
+from xenbedlib import images  # noqa: E402
+
+
+class Machine:
+    """An overlay of the root, with /proc, /sys and /dev; gone with the mount namespace at the latest."""
+
+    def __init__(self, top):
+        self.top = top
+
+    def sh(self, command):
+        """Output of a command that must succeed."""
+        done = subprocess.run(["chroot", str(self.top), "/usr/bin/env", "-i", "LC_ALL=C.UTF-8", "HOME=/root",
+                               "DEBIAN_FRONTEND=noninteractive", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+                               "sh", "-c", command],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True, errors="replace")
+        if done.returncode:
+            last = [line for line in done.stdout.splitlines() if line.strip()][-4:]
+            raise AssertionError(f"'{command}': exit code {done.returncode}: {' / '.join(last)}")
+        return done.stdout
+
+    def put(self, *files):
+        for file in files:
+            shutil.copy(file, self.top / "srv")
+
+    def release(self):
+        """The one kernel whose headers are installed."""
+        found = [p.name for p in (self.top / "lib/modules").iterdir() if (p / "build").is_symlink()]
+        assert len(found) == 1, f"headers of {found}"
+        return found[0]
+
+    def built(self):
+        """Names of pvhvm's modules that are installed for any kernel."""
+        return sorted(p.name.split(".")[0] for p in (self.top / "lib/modules").rglob("pvhvm*.ko*"))
+
+    def remains(self):
+        """What is called pvhvm in the system, but for what a test has put there."""
+        out = self.sh("find / -xdev \\( -path /proc -o -path /srv -o -path /tmp \\) -prune -o -name '*pvhvm*' -print")
+        return [line for line in out.splitlines() if line]
+
+    def path(self, name):
+        return self.top / name.lstrip("/")
+
+    def small(self, folder, size):
+        """Puts a file system of this size on a folder that exists."""
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(self.path(folder))], check=True)
+
+    def large_again(self, folder):
+        subprocess.run(["umount", str(self.path(folder))], check=True)
+
+
+@contextlib.contextmanager
+def machine():
+    """A fresh Machine; to be called in a mount namespace of its own."""
+    lower = images.debian_root()
+    work = pathlib.Path(tempfile.mkdtemp(prefix="pvhvm-machine-"))
+    top = work / "top"
+    try:
+        for name in ("upper", "work", "top"):
+            (work / name).mkdir()
+        mounts = [("overlay", "overlay", top, f"lowerdir={lower},upperdir={work}/upper,workdir={work}/work"),
+                  ("proc", "proc", top / "proc", "ro"), ("tmpfs", "tmpfs", top / "sys", "ro"),
+                  ("tmpfs", "tmpfs", top / "dev", "mode=755")]
+        for kind, source, target, options in mounts:
+            subprocess.run(["mount", "-t", kind, source, str(target), "-o", options], check=True)
+        for node in ("null", "zero", "urandom", "random", "full"):
+            subprocess.run(["cp", "-a", f"/dev/{node}", str(top / "dev")], check=True)
+        (top / "dev/fd").symlink_to("/proc/self/fd")
+        yield Machine(top)
+    finally:
+        subprocess.run(["umount", "-R", "-l", str(top)], check=False)
+        shutil.rmtree(work, ignore_errors=True)

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A .deb's life in Debian systems without a VM: all but what needs a kernel that runs."""
+import os
+import pathlib
+import subprocess
+import tempfile
+
+import debianroot
+from harness import DEB, LOGS, MODULES, TOP, VERSION, run
+
+NEXT = VERSION + ".1"
+INSTALL = "apt-get install -y --no-install-recommends --allow-downgrades"
+KEY = "/var/lib/dkms/mok.key"
+CERT = "/var/lib/dkms/mok.pub"
+SIGNER = "pvhvm test key"
+
+
+def tree(place):
+    """The sources, unpacked from 'make dist'."""
+    run("dist-for-life", "make", "dist")
+    run("untar-for-life", "tar", "-xf", str(TOP / f"build/dist/pvhvm-{VERSION}.tar.gz"), "-C", str(place))
+    return place / f"pvhvm-{VERSION}"
+
+
+def debs_of_next():
+    """The same packages as of a later version."""
+    out = LOGS / "next"
+    if out.exists():
+        return sorted(out.glob("*.deb"))
+    with tempfile.TemporaryDirectory() as place:
+        src = tree(pathlib.Path(place))
+        (src / "VERSION").write_text(NEXT + "\n")
+        conf = src / "dkms.conf"
+        conf.write_text(conf.read_text().replace(f'"{VERSION}"', f'"{NEXT}"'))
+        run("deb-next", str(src / "packaging/build-debs"), str(out), str(src / "include/xen-public"), cwd=src,
+            env=dict(os.environ, SOURCE_DATE_EPOCH="1"))
+    return sorted(out.glob("*.deb"))
+
+
+def install(m, version=VERSION):
+    out = m.sh(f"{INSTALL} /srv/pvhvm-dkms_{version}_all.deb /srv/pvhvm-tools_{version}_amd64.deb")
+    with open(LOGS / "life.log", "a") as log:
+        log.write(out)
+    return out
+
+
+def ours(out):
+    """Lines of the package's own, each of which says something."""
+    return [line for line in out.splitlines() if line.startswith("pvhvm: ")]
+
+
+def version_of(m, module):
+    return m.sh(f"modinfo -k {m.release()} -F version {module}").strip()
+
+
+def signature(m, module):
+    """Is the module's signature that of our key, over these bytes?"""
+    path = next(m.path("/lib/modules").rglob(f"{module}.ko*"))
+    data = path.read_bytes()
+    if path.suffix == ".xz":
+        data = subprocess.run(["xz", "-dc"], input=data, capture_output=True, check=True).stdout
+    magic = b"~Module signature appended~\n"
+    assert data.endswith(magic), f"{module} has no signature"
+    data = data[:-len(magic)]
+    length = int.from_bytes(data[-4:], "big")
+    body, sig = data[:-12 - length], data[-12 - length:-12]
+    with tempfile.TemporaryDirectory() as place:
+        place = pathlib.Path(place)
+        (place / "sig").write_bytes(sig)
+        run("cert", "openssl", "x509", "-inform", "DER", "-in", str(m.path(CERT)), "-out", str(place / "cert.pem"))
+        for content, fine in ((body, True), (body[:-1] + bytes([body[-1] ^ 1]), False)):
+            (place / "body").write_bytes(content)
+            done = subprocess.run(["openssl", "smime", "-verify", "-binary", "-inform", "DER", "-in", "sig",
+                                   "-content", "body", "-certfile", "cert.pem", "-nointern", "-noverify",
+                                   "-out", "/dev/null"], cwd=place, capture_output=True, text=True)
+            assert (done.returncode == 0) == fine, f"{module}, {'as built' if fine else 'changed'}: {done.stderr}"
+
+
+def parameters(m):
+    """What modinfo tells of the built modules is what docs/parameters.md has."""
+    text = (TOP / "docs/parameters.md").read_text()
+    for module in MODULES:
+        told = {line.split(":")[0] for line in m.sh(f"modinfo -k {m.release()} -F parm {module}").splitlines()}
+        part = text.split(f"## {module}\n")[1].split("\n## ")[0]
+        listed = {line.split("`")[1] for line in part.splitlines() if line.startswith("| `")}
+        assert told == listed, f"{module}: {sorted(told ^ listed)}"
+
+
+def whole_life():
+    """install (signed with the machine's own key; parameters as documented), upgrade, downgrade, remove, purge"""
+    with debianroot.machine() as m:
+        m.put(*DEB.glob("*.deb"), *debs_of_next())
+        m.path("/var/lib/dkms").mkdir(exist_ok=True)
+        run("key", "openssl", "req", "-new", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30",
+            "-subj", f"/CN={SIGNER}/", "-outform", "DER", "-keyout", str(m.path(KEY)), "-out", str(m.path(CERT)))
+        before = m.remains()
+        out = install(m)
+        assert ours(out) == ["pvhvm: no Xen platform device here: nothing is loaded"], f"says {ours(out)}"
+        assert m.built() == sorted(MODULES), f"built: {m.built()}"
+        for module in MODULES:
+            signer = m.sh(f"modinfo -k {m.release()} -F signer {module}").strip()
+            assert signer == SIGNER, f"{module} is signed by '{signer}'"
+            signature(m, module)
+            assert version_of(m, module) == VERSION
+        parameters(m)
+        told = m.sh("pvhvm --version").strip()
+        assert told == f"pvhvm {VERSION}", told
+        install(m, NEXT)
+        assert m.built() == sorted(MODULES) and version_of(m, MODULES[0]) == NEXT, "not upgraded"
+        assert m.sh("dkms status pvhvm").count("installed") == 1, "the old version is still there"
+        install(m)
+        assert m.built() == sorted(MODULES) and version_of(m, MODULES[0]) == VERSION, "not downgraded"
+        m.path("/etc/pvhvm").mkdir()
+        m.path("/etc/pvhvm/switch.conf").write_text("nic 00:16:3e:00:00:01\n")
+        m.sh("dpkg -r pvhvm-dkms pvhvm-tools")
+        assert not m.built() and m.path("/etc/pvhvm/switch.conf").exists()
+        m.sh("dpkg -P pvhvm-dkms pvhvm-tools")
+        assert m.remains() == before, f"left: {m.remains()}"
+
+
+def without_headers():
+    """without headers it installs, says so in one line, and builds once they are there"""
+    with debianroot.machine() as m:
+        m.put(*DEB.glob("*.deb"))
+        kernel = m.release()
+        headers = m.path(f"/lib/modules/{kernel}/build")
+        headers.rename(m.path("/srv/headers"))
+        out = install(m)
+        assert not m.built(), f"built without headers: {m.built()}"
+        assert len(ours(out)) == 1 and "install its headers" in ours(out)[0], f"says {ours(out)}"
+        m.path("/srv/headers").rename(headers)
+        m.sh(f"dkms autoinstall -k {kernel}")
+        assert m.built() == sorted(MODULES), f"built: {m.built()}"
+        m.sh("dpkg -P pvhvm-dkms pvhvm-tools")
+        assert not m.built() and not m.remains(), f"left: {m.remains()}"
+
+
+def wrong_folder():
+    """with a folder that is no kernel's headers the build says so in one line and leaves nothing"""
+    with debianroot.machine() as m:
+        m.put(*DEB.glob("*.deb"))
+        kernel = m.release()
+        headers = m.path(f"/lib/modules/{kernel}/build")
+        headers.rename(m.path("/srv/headers"))
+        install(m)
+        common = next(m.path("/usr/src").glob("linux-headers-*-common")).name
+        m.sh(f"dkms build pvhvm/{VERSION} -k {kernel} --kernelsourcedir /usr/src/{common} || true")
+        log = m.path(f"/var/lib/dkms/pvhvm/{VERSION}/build/make.log").read_text()
+        assert len(ours(log)) == 1 and "not those of one kernel" in log, f"says {ours(log)}"
+        assert not m.built() and "installed" not in m.sh("dkms status pvhvm")
+
+
+def full_disk():
+    """a disk that fills up while DKMS builds: one line, no half module, and a second try works"""
+    with debianroot.machine() as m:
+        m.put(*DEB.glob("*.deb"))
+        m.path("/var/lib/dkms").mkdir(exist_ok=True)
+        m.small("/var/lib/dkms", "1m")
+        out = install(m)
+        assert not m.built(), f"half built: {m.built()}"
+        assert len(ours(out)) == 1 and "not built:" in ours(out)[0], f"says {ours(out)}"
+        assert m.sh("dpkg -s pvhvm-dkms").count("Status: install ok installed") == 1
+        m.large_again("/var/lib/dkms")
+        m.sh("dpkg-reconfigure pvhvm-dkms")
+        assert m.built() == sorted(MODULES), f"second try: {m.built()}"
+        m.sh("dpkg -P pvhvm-dkms pvhvm-tools")
+        assert not m.built() and not m.remains(), f"left: {m.remains()}"
+
+
+TESTS = [whole_life, without_headers, wrong_folder, full_disk]
