@@ -98,6 +98,12 @@ static void netf_tx_timeout(struct net_device *dev, unsigned int txqueue)
 	napi_schedule(&nd->queue[txqueue].napi);
 }
 
+/* Context: BH off, under the address lock. */
+static void netf_set_rx_mode(struct net_device *dev)
+{
+	netf_mcast_update(netdev_priv(dev));
+}
+
 static const struct net_device_ops netf_netdev_ops = {
 	.ndo_open = netf_open,
 	.ndo_stop = netf_stop,
@@ -106,6 +112,7 @@ static const struct net_device_ops netf_netdev_ops = {
 	.ndo_get_stats64 = netf_get_stats64,
 	.ndo_fix_features = netf_fix_features,
 	.ndo_change_mtu = netf_change_mtu,
+	.ndo_set_rx_mode = netf_set_rx_mode,
 	.ndo_set_mac_address = eth_mac_addr,
 	.ndo_validate_addr = eth_validate_addr,
 };
@@ -125,6 +132,9 @@ struct netf_dev *netf_netdev_alloc(struct pvhvm_device *pdev)
 	nd->netdev = dev;
 	nd->pdev = pdev;
 	nd->max_queues = max;
+	nd->want_queues = max;
+	nd->rx_frames = 1;
+	nd->tx_frames = NETF_TX_SIZE;
 	nd->queue = kvcalloc(max, sizeof(*nd->queue), GFP_KERNEL);
 	nd->stats = kvcalloc(max, sizeof(*nd->stats), GFP_KERNEL);
 	if (!nd->queue || !nd->stats) {
@@ -243,8 +253,10 @@ void netf_netdev_dead(struct netf_dev *nd)
 		netif_carrier_off(dev);
 		WRITE_ONCE(nd->live, false);
 		/* NAPI first: it is who wakes senders. */
-		for (i = 0; i < nd->nr_queues; i++)
+		for (i = 0; i < nd->nr_queues; i++) {
 			napi_disable(&nd->queue[i].napi);
+			u64_stats_inc(&nd->stats[i].tx_stop_down);
+		}
 		netif_tx_disable(dev);
 		/* Senders past the check of nd->live. */
 		synchronize_net();

@@ -57,7 +57,6 @@ def test_traffic_both_ways(guest, queues):
     rescan(guest)
 
 
-@pytest.mark.pending("not run yet")
 @pytest.mark.parametrize("offload", ["on", "off"])
 def test_payload_arrives_whole(guest, offload):
     """Files sent both ways keep their checksum, with offloads on and off."""
@@ -79,7 +78,6 @@ def test_payload_arrives_whole(guest, offload):
     rescan(guest)
 
 
-@pytest.mark.pending("not run yet")
 def test_down_and_up_under_load(guest):
     name = pv_up(guest)
     guest.bed.dom0("pidof iperf3 >/dev/null || iperf3 -s -D")
@@ -90,7 +88,6 @@ def test_down_and_up_under_load(guest):
     rescan(guest)
 
 
-@pytest.mark.pending("not run yet")
 def test_unload_under_load(guest):
     """rmmod with traffic running leaves no grant, port or page behind."""
     guest.load("platform", "xenbus")
@@ -106,7 +103,6 @@ def test_unload_under_load(guest):
     rescan(guest)
 
 
-@pytest.mark.pending("not run yet")
 @pytest.mark.fresh
 def test_backend_restart(guest):
     """The backend unbound and bound again: the card reconnects by itself."""
@@ -122,7 +118,6 @@ def test_backend_restart(guest):
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null", 60)
 
 
-@pytest.mark.pending("not run yet")
 def test_each_probe_step_unwinds(guest):
     guest.load("platform", "xenbus")
     failed = 0
