@@ -247,6 +247,8 @@ struct netf_features {
  * @queue: @max_queues of them, for the device's whole life
  * @nr_queues: built, hence published to the backend; changes under RTNL
  * @live: the backend is connected, NAPI runs; changes under RTNL
+ * @paused: about to suspend: NAPI and senders are stopped, the rings are kept;
+ *	changes under RTNL
  * @broken: the backend broke the protocol: nobody touches the rings
  * @twin: counted as a connected twin of an emulated NIC
  * @restart: begin again once the backend has closed
@@ -263,6 +265,7 @@ struct netf_dev {
 	unsigned int max_queues;
 	unsigned int nr_queues;
 	bool live;
+	bool paused;
 	bool broken;
 	atomic_t twin;
 	bool restart;
@@ -291,6 +294,8 @@ bool netf_fail_step(struct netf_dev *nd, const char *name);
 int netf_probe(struct pvhvm_device *pdev);
 void netf_remove(struct pvhvm_device *pdev);
 void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state);
+int netf_suspend(struct pvhvm_device *pdev);
+void netf_cancel(struct pvhvm_device *pdev);
 int netf_resume(struct pvhvm_device *pdev);
 
 /**
@@ -320,6 +325,17 @@ void netf_netdev_free(struct netf_dev *nd);
  */
 int netf_netdev_live(struct netf_dev *nd);
 void netf_netdev_dead(struct netf_dev *nd);
+
+/**
+ * netf_netdev_pause() - nothing of ours runs on any queue, all is kept
+ * netf_netdev_unpause() - go on where we were; a no-op if not paused
+ *
+ * Paused is what a connected device is while the guest is suspended. The
+ * stack does not send then, and does not take that for a hung device.
+ * Context: process; may sleep; takes RTNL.
+ */
+void netf_netdev_pause(struct netf_dev *nd);
+void netf_netdev_unpause(struct netf_dev *nd);
 
 /* ---- ethtool.c, stats.c ---- */
 
