@@ -4,7 +4,8 @@
  *
  *	backend says	we are		we do
  *	InitWait	Initialising	negotiate, publish, -> Connected
- *	InitWait	Connected	backend anew: -> Closing, start over
+ *	InitWait	Connected	if it was connected, it is anew:
+ *					-> Closing, start over
  *	InitWait	Closed		backend anew: -> Initialising
  *	Connected	Connected	carrier on, twin up
  *	Closing		any		tear down, -> Closed
@@ -232,6 +233,9 @@ void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 		if (pdev->quarantined)
 			break;
 		if (pdev->state == XenbusStateConnected) {
+			/* It has not looked at what we have published yet. */
+			if (!nd->live)
+				break;
 			/* Its Closing will take us further. */
 			nd->restart = true;
 			pvhvm_switch_state(pdev, XenbusStateClosing);
@@ -263,6 +267,20 @@ void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 	}
 }
 
+/* ---- suspend ---- */
+
+int netf_suspend(struct pvhvm_device *pdev)
+{
+	netf_netdev_pause(pvhvm_get_drvdata(pdev));
+	return 0;
+}
+
+void netf_cancel(struct pvhvm_device *pdev)
+{
+	netf_netdev_unpause(pvhvm_get_drvdata(pdev));
+}
+
+/* The backend is another one. Its state is told next, and takes us further. */
 int netf_resume(struct pvhvm_device *pdev)
 {
 	struct netf_dev *nd = pvhvm_get_drvdata(pdev);
@@ -270,8 +288,6 @@ int netf_resume(struct pvhvm_device *pdev)
 	device_disconnect(nd);
 	nd->failures = 0;
 	device_restart(nd);
-	if (pdev->otherend_state == XenbusStateInitWait)
-		device_connect(nd);
 	return 0;
 }
 

@@ -54,7 +54,9 @@ static int netf_stop(struct net_device *dev)
 	netif_tx_stop_all_queues(dev);
 	for (i = 0; nd->live && i < nd->nr_queues; i++) {
 		WRITE_ONCE(nd->queue[i].rx.active, false);
-		napi_synchronize(&nd->queue[i].napi);
+		/* Paused, NAPI does not run, and would be waited for. */
+		if (!nd->paused)
+			napi_synchronize(&nd->queue[i].napi);
 	}
 	return 0;
 }
@@ -243,6 +245,41 @@ out_unlock:
 	return err;
 }
 
+void netf_netdev_pause(struct netf_dev *nd)
+{
+	unsigned int i;
+
+	rtnl_lock();
+	if (nd->live && !nd->paused) {
+		netif_device_detach(nd->netdev);
+		for (i = 0; i < nd->nr_queues; i++)
+			napi_disable(&nd->queue[i].napi);
+		/* Senders that were on their way. */
+		netif_tx_disable(nd->netdev);
+		nd->paused = true;
+	}
+	rtnl_unlock();
+}
+
+void netf_netdev_unpause(struct netf_dev *nd)
+{
+	unsigned int i;
+
+	rtnl_lock();
+	if (nd->paused) {
+		nd->paused = false;
+		for (i = 0; i < nd->nr_queues; i++)
+			napi_enable(&nd->queue[i].napi);
+		netif_device_attach(nd->netdev);
+		/* Events of the pause have found NAPI busy: look once. */
+		local_bh_disable();
+		for (i = 0; i < nd->nr_queues; i++)
+			napi_schedule(&nd->queue[i].napi);
+		local_bh_enable();
+	}
+	rtnl_unlock();
+}
+
 void netf_netdev_dead(struct netf_dev *nd)
 {
 	struct net_device *dev = nd->netdev;
@@ -254,12 +291,18 @@ void netf_netdev_dead(struct netf_dev *nd)
 		WRITE_ONCE(nd->live, false);
 		/* NAPI first: it is who wakes senders. */
 		for (i = 0; i < nd->nr_queues; i++) {
-			napi_disable(&nd->queue[i].napi);
+			if (!nd->paused)
+				napi_disable(&nd->queue[i].napi);
 			u64_stats_inc(&nd->stats[i].tx_stop_down);
 		}
 		netif_tx_disable(dev);
 		/* Senders past the check of nd->live. */
 		synchronize_net();
+	}
+	if (nd->paused) {
+		nd->paused = false;
+		/* Without a carrier, and senders find us not live. */
+		netif_device_attach(dev);
 	}
 	rtnl_unlock();
 }

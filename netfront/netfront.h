@@ -277,6 +277,8 @@ struct netf_mcast {
  * @queue: @max_queues of them, for the device's whole life
  * @nr_queues: built, hence published to the backend; changes under RTNL
  * @live: the backend is connected, NAPI runs; changes under RTNL
+ * @paused: about to suspend: NAPI and senders are stopped, the rings are kept;
+ *	changes under RTNL
  * @broken: the backend broke the protocol: nobody touches the rings
  * @want_queues: queues to ask the backend for; changes under RTNL
  * @rx_frames: receive slots that may wait for one event while packets come
@@ -299,6 +301,7 @@ struct netf_dev {
 	unsigned int max_queues;
 	unsigned int nr_queues;
 	bool live;
+	bool paused;
 	bool broken;
 	unsigned int want_queues;
 	unsigned int rx_frames;
@@ -334,6 +337,8 @@ bool netf_fail_step(struct netf_dev *nd, const char *name);
 int netf_probe(struct pvhvm_device *pdev);
 void netf_remove(struct pvhvm_device *pdev);
 void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state);
+int netf_suspend(struct pvhvm_device *pdev);
+void netf_cancel(struct pvhvm_device *pdev);
 int netf_resume(struct pvhvm_device *pdev);
 
 /**
@@ -394,6 +399,17 @@ void netf_mcast_init(struct netf_dev *nd);
 void netf_mcast_reset(struct netf_dev *nd);
 void netf_mcast_update(struct netf_dev *nd);
 void netf_mcast_stop(struct netf_dev *nd);
+
+/**
+ * netf_netdev_pause() - nothing of ours runs on any queue, all is kept
+ * netf_netdev_unpause() - go on where we were; a no-op if not paused
+ *
+ * Paused is what a connected device is while the guest is suspended. The
+ * stack does not send then, and does not take that for a hung device.
+ * Context: process; may sleep; takes RTNL.
+ */
+void netf_netdev_pause(struct netf_dev *nd);
+void netf_netdev_unpause(struct netf_dev *nd);
 
 /* ---- ethtool.c, stats.c ---- */
 
