@@ -40,13 +40,11 @@ def test_replaced(disk):
     assert "disk 832\n" in (disk.root / "etc/pvhvm/switch.conf").read_text()
 
 
-@pytest.mark.parametrize("after", ["", "+"])
-@pytest.mark.parametrize("step", range(1, STEPS + 1))
-def test_each_failure_is_undone(disk, step, after):
-    if step == STEPS and after:
-        pytest.skip("after the last step there is nothing to undo")
+# After the last step there is nothing to undo.
+@pytest.mark.parametrize("step", [f"{n}{after}" for n in range(1, STEPS + 1) for after in ("", "+")][:-1])
+def test_each_failure_is_undone(disk, step):
     before = state(disk)
-    p = switch(disk, check=1, env={"PVHVM_FAIL_STEP": f"{step}{after}"})
+    p = switch(disk, check=1, env={"PVHVM_FAIL_STEP": step})
     assert "could not undo" not in p.stderr and state(disk) == before
     assert "unplug" not in " ".join(disk.writes())
     switch(disk, check=0)
