@@ -343,7 +343,7 @@ err_free:
 }
 
 /**
- * gnttab_freeze() / gnttab_thaw() - the table does not grow in between
+ * gnttab_freeze() - the table does not grow until gnttab_thaw()
  *
  * Context: process; may sleep.
  */
@@ -352,6 +352,11 @@ void gnttab_freeze(void)
 	mutex_lock(&grow_lock);
 }
 
+/**
+ * gnttab_thaw() - it may grow again
+ *
+ * Context: process; after gnttab_freeze().
+ */
 void gnttab_thaw(void)
 {
 	mutex_unlock(&grow_lock);
