@@ -85,6 +85,8 @@ static int device_build(struct netf_dev *nd)
 			"the backend cannot copy (feature-rx-copy): too old\n");
 		return -EOPNOTSUPP;
 	}
+	/* If it changes meanwhile, device_live() finds out. */
+	nd->conn_xdp = rcu_access_pointer(nd->xdp_prog);
 	n = netf_queues_to_be(nd);
 	for (i = 0; i < n && !err; i++) {
 		/* Counted before it is built: so it is freed if that fails. */
@@ -133,7 +135,8 @@ static bool device_is_stale(const struct netf_dev *nd)
 {
 	ASSERT_RTNL();
 	return nd->live && !nd->broken &&
-		nd->nr_queues != netf_queues_to_be(nd);
+		(nd->nr_queues != netf_queues_to_be(nd) ||
+		 nd->conn_xdp != !!rcu_access_pointer(nd->xdp_prog));
 }
 
 void netf_renegotiate(struct netf_dev *nd)

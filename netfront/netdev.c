@@ -28,7 +28,9 @@ static void netdev_start(struct netf_dev *nd)
 	unsigned int i;
 
 	for (i = 0; i < nd->nr_queues; i++) {
-		WRITE_ONCE(nd->queue[i].rx.active, true);
+		/* No packet passes a program that has come meanwhile. */
+		WRITE_ONCE(nd->queue[i].rx.active, nd->conn_xdp ||
+			   !rcu_access_pointer(nd->xdp_prog));
 		/* The first poll fills the ring. */
 		local_bh_disable();
 		napi_schedule(&nd->queue[i].napi);
@@ -80,6 +82,11 @@ static netdev_features_t netf_fix_features(struct net_device *dev,
 
 static int netf_change_mtu(struct net_device *dev, int mtu)
 {
+	const struct netf_dev *nd = netdev_priv(dev);
+
+	if (rcu_access_pointer(nd->xdp_prog) &&
+	    mtu > (int)netf_xdp_max_mtu())
+		return -EINVAL;
 	WRITE_ONCE(dev->mtu, mtu);
 	return 0;
 }
@@ -113,6 +120,8 @@ static const struct net_device_ops netf_netdev_ops = {
 	.ndo_fix_features = netf_fix_features,
 	.ndo_change_mtu = netf_change_mtu,
 	.ndo_set_rx_mode = netf_set_rx_mode,
+	.ndo_bpf = netf_bpf,
+	.ndo_xdp_xmit = netf_xdp_xmit,
 	.ndo_set_mac_address = eth_mac_addr,
 	.ndo_validate_addr = eth_validate_addr,
 };
@@ -158,6 +167,7 @@ struct netf_dev *netf_netdev_alloc(struct pvhvm_device *pdev)
 	dev->hw_features = OFFLOADS;
 	dev->features = OFFLOADS | NETIF_F_RXCSUM | NETIF_F_HIGHDMA |
 		NETIF_F_GSO_ROBUST;
+	pvhvm_xdp_features(dev);
 	dev->min_mtu = ETH_MIN_MTU;
 	dev->max_mtu = XEN_NETIF_MAX_TX_SIZE - ETH_HLEN;
 	netif_carrier_off(dev);

@@ -29,6 +29,7 @@
 #include <linux/timer.h>
 #include <linux/u64_stats_sync.h>
 #include <linux/workqueue.h>
+#include <net/xdp.h>
 
 #include <pvhvm/bus.h>
 #include <pvhvm/evtchn.h>
@@ -36,7 +37,10 @@
 
 #include "wire.h"
 
+struct bpf_prog;
+struct netdev_bpf;
 struct page_pool;
+struct xdp_frame;
 
 /* A cell holds a small packet, or the head of a larger one. */
 #define NETF_CELL_SIZE		256u
@@ -75,6 +79,8 @@ struct netf_qstats {
 	u64_stats_t tx_doorbells_saved;
 	u64_stats_t tx_stop_ring_full;
 	u64_stats_t tx_stop_down;
+	u64_stats_t tx_xdp;
+	u64_stats_t tx_xdp_full;
 	u64_stats_t tx_drop_down;
 	u64_stats_t tx_drop_too_long;
 	u64_stats_t tx_drop_no_memory;
@@ -94,6 +100,13 @@ struct netf_qstats {
 	u64_stats_t rx_drop_too_long;
 	u64_stats_t rx_drop_no_memory;
 	u64_stats_t rx_drop_down;
+	u64_stats_t rx_xdp_pass;
+	u64_stats_t rx_xdp_drop;
+	u64_stats_t rx_xdp_tx;
+	u64_stats_t rx_xdp_redirect;
+	u64_stats_t rx_xdp_aborted;
+	u64_stats_t rx_xdp_copied;
+	u64_stats_t rx_xdp_unfit;
 	u64_stats_t tx_failed;
 	u64_stats_t tx_wakes;
 	u64_stats_t polls;
@@ -106,6 +119,7 @@ struct netf_qstats {
 /**
  * struct netf_tx_slot - bookkeeping behind a transmit request id
  * @skb: on a packet's first slot: freed with the packet's last response
+ * @frame: the same, for a packet that is an XDP frame
  * @page: granted page; NULL when the slot's cell was used
  * @ref: the slot's own grant reference, for good
  * @first: id of the packet's first slot
@@ -116,6 +130,7 @@ struct netf_qstats {
  */
 struct netf_tx_slot {
 	struct sk_buff *skb;
+	struct xdp_frame *frame;
 	struct page *page;
 	grant_ref_t ref;
 	u16 first;
@@ -192,6 +207,9 @@ struct netf_rx_slot {
  * @headers: its headers, if understood
  * @dropping: the packet under way will not be delivered
  * @active: deliver and refill (the interface is up); else discard
+ * @held: with XDP: the packet under way, @held_len bytes at @held_off
+ * @xdp: the connection was made for a program; see xdp.c
+ * @redirected: packets wait for xdp_do_flush()
  * @moderate: polls when few responses came and no event is due for them
  */
 struct netf_rx {
@@ -208,6 +226,13 @@ struct netf_rx {
 	struct netf_rx_state state;
 	struct netf_headers headers;
 	struct sk_buff *skb;
+
+	bool xdp;
+	bool redirected;
+	struct page *held;
+	u16 held_off;
+	u16 held_len;
+	struct xdp_rxq_info rxq;
 
 	struct timer_list refill;
 	struct hrtimer moderate;
@@ -251,6 +276,7 @@ struct netf_features {
 	bool csum_ipv6;
 	bool split_channels;
 	bool carrier;
+	bool xdp_headroom;
 	bool mcast;		/* and at any time: the dynamic kind */
 };
 
@@ -282,6 +308,9 @@ struct netf_mcast {
  * @rx_frames: receive slots that may wait for one event while packets come
  * @rx_usecs: how long they may wait; 0 when @rx_frames is 1
  * @tx_frames: see netf_tx_event(); these three are written under RTNL
+ * @xdp_prog: the program, or NULL; changes under RTNL
+ * @conn_xdp: the connection was made for a program: packets with headroom,
+ *	complete checksums, none large
  * @renegotiate: closes the connection, to be made anew as it is wanted now
  * @twin: counted as a connected twin of an emulated NIC
  * @restart: begin again once the backend has closed
@@ -304,6 +333,8 @@ struct netf_dev {
 	unsigned int rx_frames;
 	unsigned int rx_usecs;
 	unsigned int tx_frames;
+	struct bpf_prog __rcu *xdp_prog;
+	bool conn_xdp;
 	struct delayed_work renegotiate;
 	atomic_t twin;
 	bool restart;
@@ -455,6 +486,14 @@ netdev_tx_t netf_start_xmit(struct sk_buff *skb, struct net_device *dev);
 void netf_tx_flush(struct netf_queue *q);
 
 /**
+ * netf_tx_frame() - put an XDP frame on the ring; the caller flushes
+ *
+ * Context: under the transmit lock. Return: false when the frame is still the
+ * caller's: the ring is full, or the backend could not take it.
+ */
+bool netf_tx_frame(struct netf_queue *q, struct xdp_frame *frame);
+
+/**
  * netf_tx_mcast() - add an address to the backend's filter, or take it away
  *
  * Context: process; the connection must not end meanwhile.
@@ -483,10 +522,60 @@ bool netf_tx_arm(struct netf_queue *q);
  */
 int netf_rx_poll(struct netf_queue *q, int budget);
 
+/* Take a slot's page away from the backend. Return: NULL on a breach. */
+static inline struct page *netf_rx_claim(struct netf_rx_slot *slot)
+{
+	struct page *page = slot->page;
+
+	if (!pvhvm_grant_end(slot->ref))
+		return NULL;
+	slot->page = NULL;
+	return page;
+}
+
 /**
  * netf_rx_arm() - as netf_tx_arm(), for the receive half
  * @busy: packets came in the poll that has just completed
  */
 bool netf_rx_arm(struct netf_queue *q, bool busy);
+
+/* ---- xdp.c ---- */
+
+/* ndo_bpf. Context: under RTNL. */
+int netf_bpf(struct net_device *dev, struct netdev_bpf *bpf);
+
+/* ndo_xdp_xmit. Context: softirq. */
+int netf_xdp_xmit(struct net_device *dev, int n, struct xdp_frame **frames,
+		  u32 flags);
+
+/* The largest MTU with a program. */
+unsigned int netf_xdp_max_mtu(void);
+
+/**
+ * netf_xdp_attach() - the queue's pool and packets are for a program
+ * netf_xdp_detach() - the counterpart, before the pool is destroyed
+ * Context: process; may sleep. Return: 0 or negative errno.
+ */
+int netf_xdp_attach(struct netf_queue *q);
+void netf_xdp_detach(struct netf_queue *q);
+
+/**
+ * netf_xdp_take() - keep a packet's only slot until its extras are known
+ *
+ * Context: NAPI. Return: NETF_OK or the breach.
+ */
+enum netf_breach netf_xdp_take(struct netf_queue *q, struct netf_rx_slot *slot,
+			       const struct netf_rx_piece *piece);
+
+/**
+ * netf_xdp_run() - the packet kept is complete: run the program on it
+ *
+ * Context: NAPI. Return: an skb to deliver; NULL when the packet went
+ * somewhere else.
+ */
+struct sk_buff *netf_xdp_run(struct netf_queue *q);
+
+/* The poll ends: hand on what was redirected. Context: NAPI. */
+void netf_xdp_flush(struct netf_queue *q);
 
 #endif /* PVHVM_NETFRONT_H */
