@@ -60,6 +60,7 @@ static void device_disconnect(struct netf_dev *nd)
 	cancel_delayed_work_sync(&nd->announce);
 	netf_netdev_dead(nd);
 	twin_down(nd);
+	netf_ctrl_free(nd);
 	for (i = 0; i < nd->nr_queues; i++)
 		netf_queue_free(&nd->queue[i]);
 	WRITE_ONCE(nd->nr_queues, 0);
@@ -93,6 +94,8 @@ static int device_build(struct netf_dev *nd)
 		WRITE_ONCE(nd->nr_queues, i + 1);
 		err = netf_queue_build(&nd->queue[i]);
 	}
+	if (!err)
+		err = netf_ctrl_build(nd);
 	if (err)
 		return err;
 

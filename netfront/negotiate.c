@@ -42,6 +42,7 @@ void netf_read_features(struct netf_dev *nd)
 	 */
 	feat->mcast = offers(nd, "feature-multicast-control") &&
 		offers(nd, "feature-dynamic-multicast-control");
+	feat->ctrl = offers(nd, "feature-ctrl-ring");
 	feat->xdp_headroom = offers(nd, "feature-xdp-headroom");
 	feat->carrier = netf_read_carrier(nd);
 }
@@ -159,6 +160,21 @@ static int write_offloads(u32 txn, const struct netf_dev *nd)
 	return err;
 }
 
+static int write_ctrl(u32 txn, const struct netf_dev *nd)
+{
+	const char *dir = nd->pdev->nodename;
+	int err;
+
+	if (!nd->ctrl.sring)
+		return 0;
+	err = pvhvm_xs_printf(txn, dir, "ctrl-ring-ref", "%u",
+			      nd->ctrl.ring.ref[0]);
+	if (err)
+		return err;
+	return pvhvm_xs_printf(txn, dir, "event-channel-ctrl", "%u",
+			       nd->ctrl.chan.port);
+}
+
 static int publish(u32 txn, void *arg)
 {
 	const struct netf_dev *nd = arg;
@@ -173,6 +189,8 @@ static int publish(u32 txn, void *arg)
 		err = pvhvm_xs_write(txn, dir, offered_key[i], "1");
 	if (!err)
 		err = write_offloads(txn, nd);
+	if (!err)
+		err = write_ctrl(txn, nd);
 	return err;
 }
 

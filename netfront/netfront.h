@@ -6,8 +6,11 @@
  *	device		one vif's life: probe, states, remove
  *	  netdev	the network device and its operations; ethtool, stats
  *	  negotiate	features in, keys out
+ *	  ctrl, rss	the control ring; receive steering over it
+ *	  mcast		the backend's multicast filter
  *	  queue		memory, grants and channels of one queue; its NAPI
  *	    tx, rx	the data path, nothing else
+ *	    xdp		programs that see packets first
  *
  * Who locks what. The bus serialises probe, state changes and remove (the
  * device's lock). What those share with the stack's operations changes under
@@ -28,6 +31,7 @@
 #include <linux/netdevice.h>
 #include <linux/timer.h>
 #include <linux/u64_stats_sync.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
 #include <net/xdp.h>
 
@@ -39,6 +43,7 @@
 
 struct bpf_prog;
 struct netdev_bpf;
+struct netlink_ext_ack;
 struct page_pool;
 struct xdp_frame;
 
@@ -277,6 +282,7 @@ struct netf_features {
 	bool split_channels;
 	bool carrier;
 	bool xdp_headroom;
+	bool ctrl;		/* a control ring */
 	bool mcast;		/* and at any time: the dynamic kind */
 };
 
@@ -296,6 +302,40 @@ struct netf_mcast {
 	unsigned int count;
 	bool filtering;
 	bool refused;
+};
+
+/**
+ * struct netf_ctrl - the control ring; @sring is NULL when there is none
+ * @prod: requests made, answered or not; one at a time
+ * @silent: the backend did not answer in time: ask no more
+ * @page: granted read-only: what does not fit a request
+ * @wait: for the answer
+ *
+ * All of it under RTNL, but for building and freeing.
+ */
+struct netf_ctrl {
+	struct xen_netif_ctrl_sring *sring;
+	RING_IDX prod;
+	bool silent;
+	void *page;
+	grant_ref_t page_ref;
+	wait_queue_head_t wait;
+	struct pvhvm_grants grants;
+	struct pvhvm_ring ring;
+	struct pvhvm_evtchn chan;
+	char name[NETF_NAME_SIZE];
+};
+
+/**
+ * struct netf_rss - how the backend is to choose queues; see rss.c
+ *
+ * Outlives connections. Used when NETIF_F_RXHASH is on. Under RTNL.
+ * @chosen: the table is somebody's, not ours
+ */
+struct netf_rss {
+	bool chosen;
+	u8 key[NETF_RSS_KEY];
+	u32 map[NETF_RSS_MAP];
 };
 
 /**
@@ -343,6 +383,8 @@ struct netf_dev {
 	unsigned int step;
 	unsigned int tx_given_up;
 	struct netf_features feat;
+	struct netf_ctrl ctrl;
+	struct netf_rss rss;
 	struct netf_mcast mcast;
 	struct pvhvm_xs_watch carrier_watch;
 };
@@ -410,6 +452,51 @@ void netf_netdev_free(struct netf_dev *nd);
  */
 int netf_netdev_live(struct netf_dev *nd);
 void netf_netdev_dead(struct netf_dev *nd);
+
+/* ---- ctrl.c ---- */
+
+/**
+ * netf_ctrl_build() - the control ring, if the backend offers one
+ * netf_ctrl_free() - the counterpart, for a half-built one too
+ * Context: process; may sleep. Return: 0 or negative errno.
+ */
+int netf_ctrl_build(struct netf_dev *nd);
+void netf_ctrl_free(struct netf_dev *nd);
+
+/**
+ * netf_ctrl_request() - ask, and wait for the answer
+ * @type: XEN_NETIF_CTRL_TYPE_*
+ * @d0: data[0], and so on
+ * @data: where the answer's data goes, or NULL
+ *
+ * Context: process, under RTNL; sleeps, for seconds if the backend does not
+ * answer. Return: 0, or negative errno: -EOPNOTSUPP, -EINVAL or -ENOSPC are the
+ * backend's.
+ */
+int netf_ctrl_request(struct netf_dev *nd, u16 type, u32 d0, u32 d1, u32 d2,
+		      u32 *data);
+
+/* ---- rss.c ---- */
+
+struct ethtool_rxfh_param;
+struct ethtool_rxnfc;
+
+void netf_rss_init(struct netf_dev *nd);
+
+/**
+ * netf_rss_apply() - tell the backend to hash, and how; or not to
+ * Context: process, under RTNL, connected. Return: 0 or negative errno.
+ */
+int netf_rss_apply(struct netf_dev *nd, bool on);
+
+/* Of ethtool. */
+int netf_get_rxnfc(struct net_device *dev, struct ethtool_rxnfc *info,
+		   u32 *rules);
+u32 netf_get_rxfh_size(struct net_device *dev);
+u32 netf_get_rxfh_key_size(struct net_device *dev);
+int netf_get_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh);
+int netf_set_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh,
+		  struct netlink_ext_ack *extack);
 
 /* ---- mcast.c ---- */
 

@@ -341,6 +341,24 @@ netf_tx_judge(const struct netif_tx_response *rsp)
 	return rsp->status == NETIF_RSP_OKAY ? NETF_TX_DONE : NETF_TX_FAILED;
 }
 
+/* ---- control ring ---- */
+
+/**
+ * netf_ctrl_answers() - is this the answer to that request?
+ * @req: the only one in flight
+ * @rsp: a private copy
+ */
+static inline bool
+netf_ctrl_answers(const struct xen_netif_ctrl_request *req,
+		  const struct xen_netif_ctrl_response *rsp)
+{
+	return rsp->id == req->id && rsp->type == req->type;
+}
+
+/* Entries in the table from hash to queue, and bytes of the key. */
+#define NETF_RSS_MAP		128u
+#define NETF_RSS_KEY		40u
+
 /* ---- headers ---- */
 
 /**
