@@ -39,6 +39,7 @@
 #include <pvhvm/evtchn.h>
 #include <pvhvm/grant.h>
 
+#include "stats.h"
 #include "wire.h"
 
 struct bpf_prog;
@@ -63,63 +64,6 @@ struct xdp_frame;
 #define NETF_RX_USECS_MAX	10000u
 
 #define NETF_NAME_SIZE		24
-
-/**
- * struct netf_qstats - one queue's counters
- *
- * They outlive the queue: counts go on after a reconnect. Two writers, two
- * blocks: the first changes under the transmit lock, the second in NAPI,
- * the two *_events in their interrupt handlers. The names, for ethtool -S,
- * are in stats.c.
- */
-struct netf_qstats {
-	struct u64_stats_sync xmit_sync;
-	u64_stats_t tx_packets;
-	u64_stats_t tx_bytes;
-	u64_stats_t tx_slots;
-	u64_stats_t tx_copied;
-	u64_stats_t tx_gso;
-	u64_stats_t tx_linearized;
-	u64_stats_t tx_doorbells;
-	u64_stats_t tx_doorbells_saved;
-	u64_stats_t tx_stop_ring_full;
-	u64_stats_t tx_stop_down;
-	u64_stats_t tx_xdp;
-	u64_stats_t tx_xdp_full;
-	u64_stats_t tx_drop_down;
-	u64_stats_t tx_drop_too_long;
-	u64_stats_t tx_drop_no_memory;
-
-	struct u64_stats_sync napi_sync ____cacheline_aligned_in_smp;
-	u64_stats_t rx_packets;
-	u64_stats_t rx_bytes;
-	u64_stats_t rx_slots;
-	u64_stats_t rx_copied;
-	u64_stats_t rx_gso;
-	u64_stats_t rx_csum_fixed;
-	u64_stats_t rx_doorbells;
-	u64_stats_t rx_doorbells_saved;
-	u64_stats_t rx_refill_failed;
-	u64_stats_t rx_drop_backend;
-	u64_stats_t rx_drop_malformed;
-	u64_stats_t rx_drop_too_long;
-	u64_stats_t rx_drop_no_memory;
-	u64_stats_t rx_drop_down;
-	u64_stats_t rx_xdp_pass;
-	u64_stats_t rx_xdp_drop;
-	u64_stats_t rx_xdp_tx;
-	u64_stats_t rx_xdp_redirect;
-	u64_stats_t rx_xdp_aborted;
-	u64_stats_t rx_xdp_copied;
-	u64_stats_t rx_xdp_unfit;
-	u64_stats_t tx_failed;
-	u64_stats_t tx_wakes;
-	u64_stats_t polls;
-	u64_stats_t breaches;
-
-	u64_stats_t tx_events ____cacheline_aligned_in_smp;
-	u64_stats_t rx_events;
-};
 
 /**
  * struct netf_tx_slot - bookkeeping behind a transmit request id
@@ -516,11 +460,6 @@ void netf_mcast_stop(struct netf_dev *nd);
 /* ---- ethtool.c, stats.c ---- */
 
 extern const struct ethtool_ops netf_ethtool_ops;
-
-/* The counters' names and values, in the same order. Context: any. */
-unsigned int netf_stats_count(void);
-const char *netf_stats_name(unsigned int i);
-u64 netf_stats_value(const struct netf_qstats *stats, unsigned int i);
 
 /* ndo_get_stats64 */
 void netf_get_stats64(struct net_device *dev, struct rtnl_link_stats64 *sum);
