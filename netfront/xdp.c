@@ -108,8 +108,7 @@ enum netf_breach netf_xdp_take(struct netf_queue *q, struct netf_rx_slot *slot,
 {
 	struct netf_rx *rx = &q->rx;
 
-	if (rx->state.more || piece->size > XDP_LEN_MAX ||
-	    piece->size < ETH_HLEN) {
+	if (rx->state.more) {
 		xdp_unfit(q);
 		return NETF_OK;
 	}
@@ -219,7 +218,7 @@ static bool xdp_act(struct netf_queue *q, struct bpf_prog *prog,
 struct sk_buff *netf_xdp_run(struct netf_queue *q)
 {
 	struct netf_rx *rx = &q->rx;
-	unsigned int off = rx->held_off;
+	unsigned int off;
 	struct sk_buff *skb = NULL;
 	struct page *page = rx->held;
 	struct bpf_prog *prog;
@@ -228,13 +227,17 @@ struct sk_buff *netf_xdp_run(struct netf_queue *q)
 
 	rx->held = NULL;
 	if (unlikely(rx->state.gso_size ||
-		     (rx->state.flags & NETRXF_csum_blank))) {
+		     (rx->state.flags & NETRXF_csum_blank) ||
+		     !netf_rx_skip_headroom(&rx->state, &rx->held_off,
+					    &rx->held_len) ||
+		     rx->held_len < ETH_HLEN || rx->held_len > XDP_LEN_MAX)) {
 		xdp_unfit(q);
 		page_pool_recycle_direct(rx->pool, page);
 		return NULL;
 	}
 	/* A sum that was right may not be when the program is done. */
 	rx->state.flags = 0;
+	off = rx->held_off;
 	page = xdp_make_room(q, page, &off, rx->held_len);
 	if (unlikely(!page))
 		return NULL;

@@ -346,11 +346,21 @@ static void test_rx_xdp(void)
 	struct netf_rx_piece p;
 	union netf_rx_raw r = { .raw = 0 };
 
+	uint16_t off = 0, len = 1000;
+
 	r.extra.type = NETF_EXTRA_XDP;
+	r.extra.u.pad[0] = 256;
 	step(&st, 0, data_slot(0, 256, 900, NETRXF_extra_info), &p);
 	ok(p.offset == 256 && p.size == 900 && !p.last &&
 	   !step(&st, 1, r, &p) && p.last && !st.flaw,
 	   "a packet with headroom and the extra that tells it");
+	ok(netf_rx_skip_headroom(&st, &off, &len) && off == 256 && len == 744,
+	   "headroom that the slot's size includes");
+	ok(netf_rx_skip_headroom(&st, &off, &len) && off == 256 && len == 744,
+	   "an offset that is past it already");
+	off = 0;
+	len = 256;
+	ok(!netf_rx_skip_headroom(&st, &off, &len), "nothing but headroom");
 }
 
 static void test_ctrl(void)
