@@ -40,7 +40,8 @@ def build_modules():
         raise RuntimeError("the guests have different kernels: 'testbed/xenbed build' makes them anew")
     src = OUT / "src"
     src.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["rsync", "-a", "--delete", "--exclude=xen-public", "--exclude=/out", "--exclude=/xen-headers",
+    # what changed is newer than any object, also one that was compiled meanwhile
+    subprocess.run(["rsync", "-rlpc", "--delete", "--exclude=xen-public", "--exclude=/out", "--exclude=/xen-headers",
                     *(str(TOP / s) for s in SOURCES), str(src)], check=True)
     # the guest's root has no libxen-dev
     subprocess.run(["rsync", "-aL", f"{os.environ.get('XEN_HEADERS', '/usr/include/xen')}/",
