@@ -290,7 +290,8 @@ static void device_connect(struct blkf_dev *dev)
 		 (unsigned long long)dev->props.capacity >> 11, dev->nr_queues,
 		 dev->depth, dev->max_segs,
 		 dev->bounce ? ", persistent grants" : "",
-		 blkf_limits_flush_op(dev) != BLKF_OP_NONE ? ", flush" : "", dev->discard ? ", discard" : "");
+		 blkf_limits_flush_op(dev) != BLKF_OP_NONE ? ", flush" : "",
+		 dev->discard ? ", discard" : "");
 }
 
 /* The backend offers itself. */
