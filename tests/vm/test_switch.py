@@ -51,6 +51,8 @@ def test_live_nic_switch(switchable):
     guest.sh("ip route add 10.99.0.0/16 via 192.168.77.1 dev eth0 metric 50; ip link set eth0 mtu 1400; "
              "ip -6 addr add fd77::2/64 dev eth0 nodad; "
              "ip neigh add 192.168.77.99 lladdr 02:00:00:00:00:99 dev eth0 nud permanent")
+    # the emulated card's link is down for a moment after a change of its MTU
+    guest.wait("ip route | grep -q eth0 && ! { ip route; ip -6 route; } | grep -q linkdown")
     before = guest.sh("ip -o addr show dev eth0 scope global | sed 's/^[0-9]*: //'")
     routes = guest.sh("ip route; ip -6 route show dev eth0 | grep fd77")
     guest.bed.dom0("(busybox nc -l -p 9000 >/bed/stream </dev/null 2>&1 &); sleep 0.5")
