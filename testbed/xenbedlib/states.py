@@ -17,7 +17,7 @@ NAMED = {
     "debian-pv": GuestConfig("debian", nopv=False),
 }
 NAMES = ("dom0", *NAMED)
-BOOT_TRIES = 4      # the emulator loses a guest now and then, see watch.py
+BOOT_TRIES = 4      # the emulator lost guests before it was mended, see watch.py
 
 
 def config_of(state):

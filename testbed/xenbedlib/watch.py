@@ -27,11 +27,11 @@ XEN_BAD = re.compile("|".join((
 
 DEAD = re.compile(r".*(Kernel panic - not syncing|Attempted to kill init).*")
 
-# QEMU's software CPU now and then loses a guest: it goes on with Xen's registers in
-# guest mode, or with a descriptor table that is not there, and Xen reports a triple
-# fault (seen also in guests without any module of ours). A Linux guest that breaks by
-# itself says so first: an oops, a panic. So a run with a triple fault is repeated, and
-# what triple-faults in every repetition has failed.
+# QEMU's software CPU lost guests: it went on with Xen's registers in guest mode, and
+# Xen reported a triple fault. testbed/emulator/ says why and mends it; none was seen
+# since, but not for long enough to drop this. A Linux guest that breaks by itself says
+# so first: an oops, a panic. So a run with a triple fault is repeated, and what
+# triple-faults in every repetition has failed.
 EMULATOR_FAULT = re.compile(r"Triple fault - invoking HVM shutdown")
 
 # (pattern, why it is no finding); keep this list short
