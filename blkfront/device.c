@@ -380,9 +380,13 @@ int blkf_suspend(struct pvhvm_device *pdev)
 	return 0;
 }
 
+/* Rings that are down stay quiet: their backend is still awaited. */
 void blkf_cancel(struct pvhvm_device *pdev)
 {
-	blkf_queues_unquiesce(pvhvm_get_drvdata(pdev));
+	struct blkf_dev *dev = pvhvm_get_drvdata(pdev);
+
+	if (READ_ONCE(dev->live))
+		blkf_queues_unquiesce(dev);
 }
 
 int blkf_resume(struct pvhvm_device *pdev)
@@ -390,6 +394,7 @@ int blkf_resume(struct pvhvm_device *pdev)
 	struct blkf_dev *dev = pvhvm_get_drvdata(pdev);
 
 	if (dev->state == BLKF_INITIALISED || dev->state == BLKF_CONNECTED) {
+		blkf_identity_twin(dev, false);
 		blkf_queues_down(dev, BLKF_DOWN_KEEP);
 		dev->state = BLKF_WAITING;
 	}

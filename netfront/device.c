@@ -4,7 +4,8 @@
  *
  *	backend says	we are		we do
  *	InitWait	Initialising	negotiate, publish, -> Connected
- *	InitWait	Connected	backend anew: -> Closing, start over
+ *	InitWait	Connected	if it was connected, it is anew:
+ *					-> Closing, start over
  *	InitWait	Closed		backend anew: -> Initialising
  *	Connected	Connected	carrier on, twin up
  *	Closing		any		tear down, -> Closed
@@ -19,6 +20,7 @@
 
 #include <linux/etherdevice.h>
 #include <linux/hex.h>
+#include <linux/rtnetlink.h>
 #include <linux/slab.h>
 
 #include <pvhvm/unplug.h>
@@ -44,6 +46,7 @@ void netf_breach(struct netf_queue *q, enum netf_breach breach)
 
 	if (xchg(&nd->broken, true))
 		return;
+	u64_stats_inc(&q->stats->breaches);
 	pvhvm_quarantine(nd->pdev, netf_breach_text(breach));
 	netif_carrier_off(nd->netdev);
 	twin_down(nd);
@@ -63,6 +66,12 @@ static void device_disconnect(struct netf_dev *nd)
 	WRITE_ONCE(nd->nr_queues, 0);
 }
 
+unsigned int netf_queues_to_be(const struct netf_dev *nd)
+{
+	return min3(READ_ONCE(nd->want_queues), nd->feat.queues,
+		    num_online_cpus());
+}
+
 static int device_build(struct netf_dev *nd)
 {
 	unsigned int i, n;
@@ -71,12 +80,13 @@ static int device_build(struct netf_dev *nd)
 	if (netf_fail_step(nd, "features"))
 		return -ENOMEM;
 	netf_read_features(nd);
+	netf_mcast_reset(nd);
 	if (!nd->feat.rx_copy) {
 		dev_err(&nd->pdev->dev,
 			"the backend cannot copy (feature-rx-copy): too old\n");
 		return -EOPNOTSUPP;
 	}
-	n = min3(nd->max_queues, nd->feat.queues, num_online_cpus());
+	n = netf_queues_to_be(nd);
 	for (i = 0; i < n && !err; i++) {
 		/* Counted before it is built: so it is freed if that fails. */
 		WRITE_ONCE(nd->nr_queues, i + 1);
@@ -118,6 +128,44 @@ static void device_connect(struct netf_dev *nd)
 		device_fatal(nd, err, "cannot connect");
 }
 
+/* ---- making a connection anew ---- */
+
+static bool device_is_stale(const struct netf_dev *nd)
+{
+	ASSERT_RTNL();
+	return nd->live && !nd->broken &&
+		nd->nr_queues != netf_queues_to_be(nd);
+}
+
+void netf_renegotiate(struct netf_dev *nd)
+{
+	if (device_is_stale(nd))
+		schedule_delayed_work(&nd->renegotiate, 0);
+}
+
+static void device_renegotiate(struct work_struct *work)
+{
+	struct netf_dev *nd = container_of(work, struct netf_dev,
+					   renegotiate.work);
+	struct pvhvm_device *pdev = nd->pdev;
+	bool stale;
+
+	/* remove() waits for us, and holds the lock. */
+	if (!mutex_trylock(&pdev->lock)) {
+		schedule_delayed_work(&nd->renegotiate, HZ / 50);
+		return;
+	}
+	rtnl_lock();
+	stale = device_is_stale(nd);
+	rtnl_unlock();
+	if (stale && pdev->state == XenbusStateConnected) {
+		/* The backend's Closing and Closed take us further. */
+		nd->restart = true;
+		pvhvm_switch_state(pdev, XenbusStateClosing);
+	}
+	mutex_unlock(&pdev->lock);
+}
+
 /*
  * After a migration the switches must learn where we are now. Not at once:
  * the stack does not send before it has noticed the carrier.
@@ -144,6 +192,11 @@ static void device_live(struct netf_dev *nd)
 	nd->failures = 0;
 	twin_up(nd);
 	schedule_delayed_work(&nd->announce, HZ / 5);
+	netf_mcast_update(nd);
+	/* Somebody may have wished for something else meanwhile. */
+	rtnl_lock();
+	netf_renegotiate(nd);
+	rtnl_unlock();
 	netdev_info(nd->netdev, "connected, %u queue%s%s\n", nd->nr_queues,
 		    nd->nr_queues > 1 ? "s" : "",
 		    nd->feat.split_channels ? ", split channels" : "");
@@ -180,6 +233,9 @@ void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 		if (pdev->quarantined)
 			break;
 		if (pdev->state == XenbusStateConnected) {
+			/* It has not looked at what we have published yet. */
+			if (!nd->live)
+				break;
 			/* Its Closing will take us further. */
 			nd->restart = true;
 			pvhvm_switch_state(pdev, XenbusStateClosing);
@@ -211,6 +267,20 @@ void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 	}
 }
 
+/* ---- suspend ---- */
+
+int netf_suspend(struct pvhvm_device *pdev)
+{
+	netf_netdev_pause(pvhvm_get_drvdata(pdev));
+	return 0;
+}
+
+void netf_cancel(struct pvhvm_device *pdev)
+{
+	netf_netdev_unpause(pvhvm_get_drvdata(pdev));
+}
+
+/* The backend is another one. Its state is told next, and takes us further. */
 int netf_resume(struct pvhvm_device *pdev)
 {
 	struct netf_dev *nd = pvhvm_get_drvdata(pdev);
@@ -218,8 +288,6 @@ int netf_resume(struct pvhvm_device *pdev)
 	device_disconnect(nd);
 	nd->failures = 0;
 	device_restart(nd);
-	if (pdev->otherend_state == XenbusStateInitWait)
-		device_connect(nd);
 	return 0;
 }
 
@@ -255,6 +323,51 @@ static void device_read_mtu(struct netf_dev *nd)
 		dev->mtu = mtu;
 }
 
+/* Whoever might start work is gone with the network device. */
+static void device_farewell(struct netf_dev *nd)
+{
+	unregister_netdev(nd->netdev);
+	cancel_delayed_work_sync(&nd->renegotiate);
+	netf_mcast_stop(nd);
+}
+
+/*
+ * The backend's carrier may change at any time. Not under the device's lock:
+ * remove() holds it while it waits for us.
+ */
+static void device_carrier_changed(struct pvhvm_xs_watch *watch,
+				   const char *path)
+{
+	struct netf_dev *nd = container_of(watch, struct netf_dev,
+					   carrier_watch);
+
+	rtnl_lock();
+	nd->feat.carrier = netf_read_carrier(nd);
+	if (!nd->live || nd->broken || !nd->feat.carrier)
+		netif_carrier_off(nd->netdev);
+	else
+		netif_carrier_on(nd->netdev);
+	rtnl_unlock();
+}
+
+static int device_watch_carrier(struct netf_dev *nd)
+{
+	char *path;
+	int err;
+
+	if (netf_fail_step(nd, "carrier"))
+		return -ENOMEM;
+	path = kasprintf(GFP_KERNEL, "%s/carrier", nd->pdev->otherend);
+	if (!path)
+		return -ENOMEM;
+	nd->carrier_watch.path = path;
+	nd->carrier_watch.fn = device_carrier_changed;
+	err = pvhvm_xs_watch(&nd->carrier_watch);
+	if (err)
+		kfree(path);
+	return err;
+}
+
 int netf_probe(struct pvhvm_device *pdev)
 {
 	struct netf_dev *nd;
@@ -274,6 +387,8 @@ int netf_probe(struct pvhvm_device *pdev)
 	}
 	device_read_mtu(nd);
 	INIT_DELAYED_WORK(&nd->announce, device_announce);
+	INIT_DELAYED_WORK(&nd->renegotiate, device_renegotiate);
+	netf_mcast_init(nd);
 	pvhvm_set_drvdata(pdev, nd);
 
 	err = netf_fail_step(nd, "register") ? -ENOMEM :
@@ -282,8 +397,15 @@ int netf_probe(struct pvhvm_device *pdev)
 		pvhvm_dev_error(pdev, err, "cannot register a network device");
 		goto err_clear_drvdata;
 	}
+	err = device_watch_carrier(nd);
+	if (err) {
+		pvhvm_dev_error(pdev, err, "cannot watch the carrier");
+		goto err_unregister;
+	}
 	return 0;
 
+err_unregister:
+	device_farewell(nd);
 err_clear_drvdata:
 	pvhvm_set_drvdata(pdev, NULL);
 err_free_netdev:
@@ -295,8 +417,10 @@ void netf_remove(struct pvhvm_device *pdev)
 {
 	struct netf_dev *nd = pvhvm_get_drvdata(pdev);
 
+	pvhvm_xs_unwatch(&nd->carrier_watch);
+	kfree(nd->carrier_watch.path);
 	device_disconnect(nd);
-	unregister_netdev(nd->netdev);
+	device_farewell(nd);
 	pvhvm_set_drvdata(pdev, NULL);
 	netf_netdev_free(nd);
 }

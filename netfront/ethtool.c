@@ -1,28 +1,60 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * ethtool.c: what ethtool shows. Setting things is for later.
+ * ethtool.c: what ethtool shows and sets. All of it under RTNL.
  */
 #include "netfront.h"
 
 #include <linux/ethtool.h>
 
 /* Gauges behind each queue's counters, read from the queue as it is. */
-static const char *const gauge_name[] = { "tx_grants_used", "rx_grants_used" };
+enum {
+	GAUGE_TX_GRANTS,
+	GAUGE_RX_GRANTS,
+	GAUGE_TX_IN_FLIGHT,
+	GAUGE_RX_POSTED,
+	GAUGE_TX_STOPPED,
+	GAUGES
+};
 
-#define GAUGES	ARRAY_SIZE(gauge_name)
+static const char *const gauge_name[GAUGES] = {
+	[GAUGE_TX_GRANTS] = "tx_grants_used",
+	[GAUGE_RX_GRANTS] = "rx_grants_used",
+	[GAUGE_TX_IN_FLIGHT] = "tx_in_flight",
+	[GAUGE_RX_POSTED] = "rx_posted",
+	[GAUGE_TX_STOPPED] = "tx_stopped",
+};
+
+/* Why a queue takes no packets, the values of tx_stopped. */
+enum { STOPPED_NOT, STOPPED_RING_FULL, STOPPED_BQL, STOPPED_DOWN };
+
+static unsigned int gauge_stopped(const struct netf_queue *q)
+{
+	if (!netif_running(q->nd->netdev) || q->nd->broken)
+		return STOPPED_DOWN;
+	if (netif_tx_queue_stopped(q->tx.txq))
+		return STOPPED_RING_FULL;
+	return netif_xmit_stopped(q->tx.txq) ? STOPPED_BQL : STOPPED_NOT;
+}
 
 static void gauge_values(const struct netf_queue *q, u64 *value)
 {
 	unsigned int i;
 
-	value[0] = 0;
-	value[1] = 0;
-	for (i = 0; q->tx.slot && i < NETF_TX_SIZE; i++)
-		value[0] += !!READ_ONCE(q->tx.slot[i].page);
+	memset(value, 0, GAUGES * sizeof(*value));
+	if (!q->nd->live || q->index >= q->nd->nr_queues) {
+		value[GAUGE_TX_STOPPED] = STOPPED_DOWN;
+		return;
+	}
+	for (i = 0; i < NETF_TX_SIZE; i++)
+		value[GAUGE_TX_GRANTS] += !!READ_ONCE(q->tx.slot[i].page);
 	for (i = 0; i < NETF_CELL_PAGES; i++)
-		value[0] += !!q->tx.cell_ref[i];
-	for (i = 0; q->rx.slot && i < NETF_RX_SIZE; i++)
-		value[1] += !!READ_ONCE(q->rx.slot[i].page);
+		value[GAUGE_TX_GRANTS] += !!q->tx.cell_ref[i];
+	for (i = 0; i < NETF_RX_SIZE; i++)
+		value[GAUGE_RX_GRANTS] += !!READ_ONCE(q->rx.slot[i].page);
+	value[GAUGE_TX_IN_FLIGHT] = READ_ONCE(q->tx.prod) -
+		READ_ONCE(q->tx.cons);
+	value[GAUGE_RX_POSTED] = READ_ONCE(q->rx.prod) - READ_ONCE(q->rx.cons);
+	value[GAUGE_TX_STOPPED] = gauge_stopped(q);
 }
 
 static void netf_get_drvinfo(struct net_device *dev,
@@ -54,6 +86,59 @@ static void netf_get_channels(struct net_device *dev,
 
 	ch->max_combined = min(nd->max_queues, max(nd->feat.queues, 1u));
 	ch->combined_count = nd->nr_queues;
+}
+
+/* The queues are the connection's: another number takes another one. */
+static int netf_set_channels(struct net_device *dev,
+			     struct ethtool_channels *ch)
+{
+	struct netf_dev *nd = netdev_priv(dev);
+
+	if (!ch->combined_count || ch->rx_count || ch->tx_count ||
+	    ch->other_count || ch->combined_count > num_online_cpus())
+		return -EINVAL;
+	WRITE_ONCE(nd->want_queues, ch->combined_count);
+	netf_renegotiate(nd);
+	return 0;
+}
+
+static int netf_get_coalesce(struct net_device *dev,
+			     struct ethtool_coalesce *coal,
+			     struct kernel_ethtool_coalesce *kernel_coal,
+			     struct netlink_ext_ack *extack)
+{
+	const struct netf_dev *nd = netdev_priv(dev);
+
+	coal->rx_max_coalesced_frames = nd->rx_frames;
+	coal->rx_coalesce_usecs = nd->rx_usecs;
+	coal->tx_max_coalesced_frames = nd->tx_frames;
+	return 0;
+}
+
+/*
+ * Frames are ring slots here, and the thresholds are what the rings have for
+ * it: rsp_event. The next poll uses the new ones.
+ */
+static int netf_set_coalesce(struct net_device *dev,
+			     struct ethtool_coalesce *coal,
+			     struct kernel_ethtool_coalesce *kernel_coal,
+			     struct netlink_ext_ack *extack)
+{
+	struct netf_dev *nd = netdev_priv(dev);
+	u32 frames = coal->rx_max_coalesced_frames;
+
+	if (!frames || frames > NETF_RX_FRAMES_MAX ||
+	    coal->rx_coalesce_usecs > NETF_RX_USECS_MAX ||
+	    !coal->tx_max_coalesced_frames ||
+	    coal->tx_max_coalesced_frames > NETF_TX_SIZE)
+		return -ERANGE;
+	/* Without a timer the last packets would wait for ever. */
+	if (frames > 1 && !coal->rx_coalesce_usecs)
+		return -EINVAL;
+	WRITE_ONCE(nd->rx_frames, frames);
+	WRITE_ONCE(nd->rx_usecs, coal->rx_coalesce_usecs);
+	WRITE_ONCE(nd->tx_frames, coal->tx_max_coalesced_frames);
+	return 0;
 }
 
 static void netf_get_ringparam(struct net_device *dev,
@@ -104,23 +189,26 @@ static void netf_get_ethtool_stats(struct net_device *dev,
 	for (n = 0; n < nd->max_queues; n++) {
 		for (i = 0; i < netf_stats_count(); i++)
 			*data++ = netf_stats_value(&nd->stats[n], i);
-		/* Queues are live or not under RTNL, which is held here. */
-		if (nd->live && n < nd->nr_queues)
-			gauge_values(&nd->queue[n], data);
-		else
-			memset(data, 0, GAUGES * sizeof(*data));
+		gauge_values(&nd->queue[n], data);
 		data += GAUGES;
 	}
 }
 
 PVHVM_ETHTOOL_RINGPARAM(netf_get_ringparam);
+PVHVM_ETHTOOL_COALESCE(netf_get_coalesce);
+PVHVM_ETHTOOL_COALESCE(netf_set_coalesce);
 
 const struct ethtool_ops netf_ethtool_ops = {
+	.supported_coalesce_params = ETHTOOL_COALESCE_RX_USECS |
+		ETHTOOL_COALESCE_MAX_FRAMES,
 	.get_drvinfo = netf_get_drvinfo,
 	.get_link = ethtool_op_get_link,
 	.get_link_ksettings = netf_get_link_ksettings,
 	.get_ts_info = ethtool_op_get_ts_info,
 	.get_channels = netf_get_channels,
+	.set_channels = netf_set_channels,
+	.get_coalesce = PVHVM_ETHTOOL_COALESCE_FN(netf_get_coalesce),
+	.set_coalesce = PVHVM_ETHTOOL_COALESCE_FN(netf_set_coalesce),
 	.get_ringparam = PVHVM_ETHTOOL_RINGPARAM_FN(netf_get_ringparam),
 	.get_sset_count = netf_get_sset_count,
 	.get_strings = netf_get_strings,

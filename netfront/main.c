@@ -42,10 +42,8 @@ static struct pvhvm_driver netfront = {
 	.probe = netf_probe,
 	.remove = netf_remove,
 	.otherend_changed = netf_otherend_changed,
-	/*
-	 * No suspend: rings are memory, what is on them waits. If nothing
-	 * comes of it, we go on; if it does, resume starts over.
-	 */
+	.suspend = netf_suspend,
+	.cancel = netf_cancel,
 	.resume = netf_resume,
 	.driver.name = "pvhvm-netfront",
 };

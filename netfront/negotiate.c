@@ -15,6 +15,11 @@ static bool offers(const struct netf_dev *nd, const char *key)
 	return pvhvm_xs_read_uint(nd->pdev->otherend, key, 1, 0);
 }
 
+bool netf_read_carrier(const struct netf_dev *nd)
+{
+	return pvhvm_xs_read_uint(nd->pdev->otherend, "carrier", 1, 1);
+}
+
 void netf_read_features(struct netf_dev *nd)
 {
 	const char *dir = nd->pdev->otherend;
@@ -30,7 +35,13 @@ void netf_read_features(struct netf_dev *nd)
 	feat->csum_ipv4 = !offers(nd, "feature-no-csum-offload");
 	feat->csum_ipv6 = offers(nd, "feature-ipv6-csum-offload");
 	feat->split_channels = offers(nd, "feature-split-event-channels");
-	feat->carrier = pvhvm_xs_read_uint(dir, "carrier", 1, 1);
+	/*
+	 * The static kind of filter cannot be lifted, for tcpdump, say,
+	 * without a new connection: not used.
+	 */
+	feat->mcast = offers(nd, "feature-multicast-control") &&
+		offers(nd, "feature-dynamic-multicast-control");
+	feat->carrier = netf_read_carrier(nd);
 }
 
 /* Keys that an earlier connection may have left and this one might not write. */

@@ -54,7 +54,9 @@ static int netf_stop(struct net_device *dev)
 	netif_tx_stop_all_queues(dev);
 	for (i = 0; nd->live && i < nd->nr_queues; i++) {
 		WRITE_ONCE(nd->queue[i].rx.active, false);
-		napi_synchronize(&nd->queue[i].napi);
+		/* Paused, NAPI does not run, and would be waited for. */
+		if (!nd->paused)
+			napi_synchronize(&nd->queue[i].napi);
 	}
 	return 0;
 }
@@ -98,6 +100,12 @@ static void netf_tx_timeout(struct net_device *dev, unsigned int txqueue)
 	napi_schedule(&nd->queue[txqueue].napi);
 }
 
+/* Context: BH off, under the address lock. */
+static void netf_set_rx_mode(struct net_device *dev)
+{
+	netf_mcast_update(netdev_priv(dev));
+}
+
 static const struct net_device_ops netf_netdev_ops = {
 	.ndo_open = netf_open,
 	.ndo_stop = netf_stop,
@@ -106,6 +114,7 @@ static const struct net_device_ops netf_netdev_ops = {
 	.ndo_get_stats64 = netf_get_stats64,
 	.ndo_fix_features = netf_fix_features,
 	.ndo_change_mtu = netf_change_mtu,
+	.ndo_set_rx_mode = netf_set_rx_mode,
 	.ndo_set_mac_address = eth_mac_addr,
 	.ndo_validate_addr = eth_validate_addr,
 };
@@ -125,6 +134,9 @@ struct netf_dev *netf_netdev_alloc(struct pvhvm_device *pdev)
 	nd->netdev = dev;
 	nd->pdev = pdev;
 	nd->max_queues = max;
+	nd->want_queues = max;
+	nd->rx_frames = 1;
+	nd->tx_frames = NETF_TX_SIZE;
 	nd->queue = kvcalloc(max, sizeof(*nd->queue), GFP_KERNEL);
 	nd->stats = kvcalloc(max, sizeof(*nd->stats), GFP_KERNEL);
 	if (!nd->queue || !nd->stats) {
@@ -233,6 +245,41 @@ out_unlock:
 	return err;
 }
 
+void netf_netdev_pause(struct netf_dev *nd)
+{
+	unsigned int i;
+
+	rtnl_lock();
+	if (nd->live && !nd->paused) {
+		netif_device_detach(nd->netdev);
+		for (i = 0; i < nd->nr_queues; i++)
+			napi_disable(&nd->queue[i].napi);
+		/* Senders that were on their way. */
+		netif_tx_disable(nd->netdev);
+		nd->paused = true;
+	}
+	rtnl_unlock();
+}
+
+void netf_netdev_unpause(struct netf_dev *nd)
+{
+	unsigned int i;
+
+	rtnl_lock();
+	if (nd->paused) {
+		nd->paused = false;
+		for (i = 0; i < nd->nr_queues; i++)
+			napi_enable(&nd->queue[i].napi);
+		netif_device_attach(nd->netdev);
+		/* Events of the pause have found NAPI busy: look once. */
+		local_bh_disable();
+		for (i = 0; i < nd->nr_queues; i++)
+			napi_schedule(&nd->queue[i].napi);
+		local_bh_enable();
+	}
+	rtnl_unlock();
+}
+
 void netf_netdev_dead(struct netf_dev *nd)
 {
 	struct net_device *dev = nd->netdev;
@@ -243,11 +290,19 @@ void netf_netdev_dead(struct netf_dev *nd)
 		netif_carrier_off(dev);
 		WRITE_ONCE(nd->live, false);
 		/* NAPI first: it is who wakes senders. */
-		for (i = 0; i < nd->nr_queues; i++)
-			napi_disable(&nd->queue[i].napi);
+		for (i = 0; i < nd->nr_queues; i++) {
+			if (!nd->paused)
+				napi_disable(&nd->queue[i].napi);
+			u64_stats_inc(&nd->stats[i].tx_stop_down);
+		}
 		netif_tx_disable(dev);
 		/* Senders past the check of nd->live. */
 		synchronize_net();
+	}
+	if (nd->paused) {
+		nd->paused = false;
+		/* Without a carrier, and senders find us not live. */
+		netif_device_attach(dev);
 	}
 	rtnl_unlock();
 }

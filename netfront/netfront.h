@@ -23,6 +23,8 @@
 #define pr_fmt(fmt) "pvhvm_netfront: " fmt
 
 #include <linux/cache.h>
+#include <linux/hrtimer.h>
+#include <linux/if_ether.h>
 #include <linux/netdevice.h>
 #include <linux/timer.h>
 #include <linux/u64_stats_sync.h>
@@ -47,6 +49,9 @@ struct page_pool;
 #define NETF_RX_HEAD		128u
 /* Refill the receive ring in batches of at least so many slots. */
 #define NETF_RX_BATCH		16u
+/* Most receive slots that may wait for an event, and for how long. */
+#define NETF_RX_FRAMES_MAX	(NETF_RX_SIZE / 4)
+#define NETF_RX_USECS_MAX	10000u
 
 #define NETF_NAME_SIZE		24
 
@@ -69,6 +74,7 @@ struct netf_qstats {
 	u64_stats_t tx_doorbells;
 	u64_stats_t tx_doorbells_saved;
 	u64_stats_t tx_stop_ring_full;
+	u64_stats_t tx_stop_down;
 	u64_stats_t tx_drop_down;
 	u64_stats_t tx_drop_too_long;
 	u64_stats_t tx_drop_no_memory;
@@ -91,6 +97,7 @@ struct netf_qstats {
 	u64_stats_t tx_failed;
 	u64_stats_t tx_wakes;
 	u64_stats_t polls;
+	u64_stats_t breaches;
 
 	u64_stats_t tx_events ____cacheline_aligned_in_smp;
 	u64_stats_t rx_events;
@@ -105,6 +112,7 @@ struct netf_qstats {
  * @left: on a packet's first slot: responses still to come
  * @busy: in flight
  * @slab: @page is slab memory: holding the page does not keep its content
+ * @mcast: tells the backend a multicast address, carries no packet
  */
 struct netf_tx_slot {
 	struct sk_buff *skb;
@@ -114,6 +122,7 @@ struct netf_tx_slot {
 	u8 left;
 	bool busy;
 	bool slab;
+	bool mcast;
 };
 
 /**
@@ -183,6 +192,7 @@ struct netf_rx_slot {
  * @headers: its headers, if understood
  * @dropping: the packet under way will not be delivered
  * @active: deliver and refill (the interface is up); else discard
+ * @moderate: polls when few responses came and no event is due for them
  */
 struct netf_rx {
 	struct netif_rx_sring *sring;
@@ -200,6 +210,7 @@ struct netf_rx {
 	struct sk_buff *skb;
 
 	struct timer_list refill;
+	struct hrtimer moderate;
 	struct pvhvm_grants grants;
 	struct pvhvm_ring ring;
 	struct pvhvm_evtchn chan;	/* closed: shares the transmit one */
@@ -240,6 +251,25 @@ struct netf_features {
 	bool csum_ipv6;
 	bool split_channels;
 	bool carrier;
+	bool mcast;		/* and at any time: the dynamic kind */
+};
+
+/* More addresses than this are not filtered by the backend, but by us. */
+#define NETF_MCAST_MAX		64u
+
+/**
+ * struct netf_mcast - the backend's multicast filter; see mcast.c
+ * @work: brings it up to date
+ * @addr: what the backend has been told, @count of them
+ * @filtering: it has been asked to filter
+ * @refused: it did not take an address: no filter on this connection
+ */
+struct netf_mcast {
+	struct delayed_work work;
+	u8 addr[NETF_MCAST_MAX][ETH_ALEN];
+	unsigned int count;
+	bool filtering;
+	bool refused;
 };
 
 /**
@@ -247,10 +277,18 @@ struct netf_features {
  * @queue: @max_queues of them, for the device's whole life
  * @nr_queues: built, hence published to the backend; changes under RTNL
  * @live: the backend is connected, NAPI runs; changes under RTNL
+ * @paused: about to suspend: NAPI and senders are stopped, the rings are kept;
+ *	changes under RTNL
  * @broken: the backend broke the protocol: nobody touches the rings
+ * @want_queues: queues to ask the backend for; changes under RTNL
+ * @rx_frames: receive slots that may wait for one event while packets come
+ * @rx_usecs: how long they may wait; 0 when @rx_frames is 1
+ * @tx_frames: see netf_tx_event(); these three are written under RTNL
+ * @renegotiate: closes the connection, to be made anew as it is wanted now
  * @twin: counted as a connected twin of an emulated NIC
  * @restart: begin again once the backend has closed
  * @announce: tells the network where we are
+ * @carrier_watch: on the backend's key; its path is ours to free
  * @failures: connections in a row that came to nothing
  * @step: steps passed so far, for the parameter fail_step
  * @tx_given_up: packets never freed because the backend would not let go
@@ -263,7 +301,13 @@ struct netf_dev {
 	unsigned int max_queues;
 	unsigned int nr_queues;
 	bool live;
+	bool paused;
 	bool broken;
+	unsigned int want_queues;
+	unsigned int rx_frames;
+	unsigned int rx_usecs;
+	unsigned int tx_frames;
+	struct delayed_work renegotiate;
 	atomic_t twin;
 	bool restart;
 	struct delayed_work announce;
@@ -271,6 +315,8 @@ struct netf_dev {
 	unsigned int step;
 	unsigned int tx_given_up;
 	struct netf_features feat;
+	struct netf_mcast mcast;
+	struct pvhvm_xs_watch carrier_watch;
 };
 
 /* ---- main.c ---- */
@@ -291,7 +337,25 @@ bool netf_fail_step(struct netf_dev *nd, const char *name);
 int netf_probe(struct pvhvm_device *pdev);
 void netf_remove(struct pvhvm_device *pdev);
 void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state);
+int netf_suspend(struct pvhvm_device *pdev);
+void netf_cancel(struct pvhvm_device *pdev);
 int netf_resume(struct pvhvm_device *pdev);
+
+/**
+ * netf_queues_to_be() - how many queues a connection made now would have
+ *
+ * Context: any. Return: 1 and up.
+ */
+unsigned int netf_queues_to_be(const struct netf_dev *nd);
+
+/**
+ * netf_renegotiate() - what is wanted of the connection has changed
+ *
+ * If it is no longer what a new one would be, it is closed and made anew. Not
+ * in this call: that takes the device's lock, which comes before RTNL.
+ * Context: under RTNL.
+ */
+void netf_renegotiate(struct netf_dev *nd);
 
 /**
  * netf_breach() - the backend broke the protocol: quarantine
@@ -321,6 +385,32 @@ void netf_netdev_free(struct netf_dev *nd);
 int netf_netdev_live(struct netf_dev *nd);
 void netf_netdev_dead(struct netf_dev *nd);
 
+/* ---- mcast.c ---- */
+
+/**
+ * netf_mcast_init() - prepare; once
+ * netf_mcast_reset() - a new connection: the backend knows nothing, does not
+ *	filter. Context: nobody else uses the device yet
+ * netf_mcast_update() - addresses, flags or the connection have changed.
+ *	Context: any; the work is done later
+ * netf_mcast_stop() - no more work. Context: process; may sleep
+ */
+void netf_mcast_init(struct netf_dev *nd);
+void netf_mcast_reset(struct netf_dev *nd);
+void netf_mcast_update(struct netf_dev *nd);
+void netf_mcast_stop(struct netf_dev *nd);
+
+/**
+ * netf_netdev_pause() - nothing of ours runs on any queue, all is kept
+ * netf_netdev_unpause() - go on where we were; a no-op if not paused
+ *
+ * Paused is what a connected device is while the guest is suspended. The
+ * stack does not send then, and does not take that for a hung device.
+ * Context: process; may sleep; takes RTNL.
+ */
+void netf_netdev_pause(struct netf_dev *nd);
+void netf_netdev_unpause(struct netf_dev *nd);
+
 /* ---- ethtool.c, stats.c ---- */
 
 extern const struct ethtool_ops netf_ethtool_ops;
@@ -337,6 +427,9 @@ void netf_get_stats64(struct net_device *dev, struct rtnl_link_stats64 *sum);
 
 /* Read what the backend offers. Context: process; may sleep. */
 void netf_read_features(struct netf_dev *nd);
+
+/* Does the backend say that the link is up? Context: process; may sleep. */
+bool netf_read_carrier(const struct netf_dev *nd);
 
 /**
  * netf_publish() - write our keys, in one transaction
@@ -378,6 +471,14 @@ netdev_tx_t netf_start_xmit(struct sk_buff *skb, struct net_device *dev);
 void netf_tx_flush(struct netf_queue *q);
 
 /**
+ * netf_tx_mcast() - add an address to the backend's filter, or take it away
+ *
+ * Context: process; the connection must not end meanwhile.
+ * Return: 0, or -EBUSY when the ring is full.
+ */
+int netf_tx_mcast(struct netf_queue *q, const u8 *addr, bool add);
+
+/**
  * netf_tx_reap() - take in responses, free packets, wake the queue
  * @budget: NAPI's
  * Context: NAPI.
@@ -398,7 +499,10 @@ bool netf_tx_arm(struct netf_queue *q);
  */
 int netf_rx_poll(struct netf_queue *q, int budget);
 
-/* As netf_tx_arm(), for the receive half. */
-bool netf_rx_arm(struct netf_queue *q);
+/**
+ * netf_rx_arm() - as netf_tx_arm(), for the receive half
+ * @busy: packets came in the poll that has just completed
+ */
+bool netf_rx_arm(struct netf_queue *q, bool busy);
 
 #endif /* PVHVM_NETFRONT_H */

@@ -40,6 +40,15 @@ static void queue_refill_timer(struct timer_list *t)
 	napi_schedule(&q->napi);
 }
 
+/* Few packets came, fewer than raise an event: look at them now. */
+static enum hrtimer_restart queue_moderate_timer(struct hrtimer *t)
+{
+	struct netf_queue *q = container_of(t, struct netf_queue, rx.moderate);
+
+	napi_schedule(&q->napi);
+	return HRTIMER_NORESTART;
+}
+
 /* Senders that ran inside the poll have left the doorbell to us. */
 static void queue_flush_deferred(struct netf_queue *q)
 {
@@ -74,7 +83,7 @@ static int queue_poll(struct napi_struct *napi, int budget)
 	work = netf_rx_poll(q, budget);
 	if (work < budget && napi_complete_done(napi, work) &&
 	    likely(!READ_ONCE(q->nd->broken))) {
-		again = netf_rx_arm(q);
+		again = netf_rx_arm(q, work);
 		again |= netf_tx_arm(q);
 		if (again)
 			napi_schedule(napi);
@@ -238,6 +247,8 @@ int netf_queue_build(struct netf_queue *q)
 	q->tx.peer = nd->pdev->otherend_id;
 	q->rx.peer = nd->pdev->otherend_id;
 	timer_setup(&q->rx.refill, queue_refill_timer, 0);
+	hrtimer_setup(&q->rx.moderate, queue_moderate_timer, CLOCK_MONOTONIC,
+		      HRTIMER_MODE_REL);
 	netif_napi_add(nd->netdev, &q->napi, queue_poll);
 	q->built = true;
 
@@ -379,6 +390,7 @@ void netf_queue_free(struct netf_queue *q)
 	pvhvm_evtchn_close(&tx->chan, q);
 	pvhvm_evtchn_close(&rx->chan, q);
 	timer_delete_sync(&rx->refill);
+	hrtimer_cancel(&rx->moderate);
 	netif_napi_del(&q->napi);
 
 	while (queue_revoke_tx(tx) + queue_revoke_rx(rx) &&

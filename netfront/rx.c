@@ -359,12 +359,20 @@ int netf_rx_poll(struct netf_queue *q, int budget)
 	return work;
 }
 
-bool netf_rx_arm(struct netf_queue *q)
+bool netf_rx_arm(struct netf_queue *q, bool busy)
 {
+	const struct netf_dev *nd = q->nd;
+	unsigned int frames = READ_ONCE(nd->rx_frames);
+	unsigned int usecs = READ_ONCE(nd->rx_usecs);
 	struct netf_rx *rx = &q->rx;
-	RING_IDX cons = READ_ONCE(rx->cons);
+	bool wait = busy && frames > 1 && usecs;
+	RING_IDX event = netf_rx_event(READ_ONCE(rx->cons), wait, frames);
 
-	WRITE_ONCE(rx->sring->rsp_event, cons + 1);
+	/* The timer ends the wait; when it finds nothing, so does this. */
+	if (wait)
+		hrtimer_start(&rx->moderate, ns_to_ktime(usecs * NSEC_PER_USEC),
+			      HRTIMER_MODE_REL);
+	WRITE_ONCE(rx->sring->rsp_event, event);
 	virt_mb();	/* ask for an event first, then look what came before it */
-	return READ_ONCE(rx->sring->rsp_prod) != cons;
+	return !netf_after(event, READ_ONCE(rx->sring->rsp_prod));
 }

@@ -24,6 +24,7 @@ static const struct stat_entry stat_table[] = {
 	STAT(tx_doorbells_saved),
 	STAT(tx_events),
 	STAT(tx_stop_ring_full),
+	STAT(tx_stop_down),
 	STAT(tx_wakes),
 	STAT(tx_failed),
 	STAT(tx_drop_down),
@@ -45,6 +46,7 @@ static const struct stat_entry stat_table[] = {
 	STAT(rx_drop_no_memory),
 	STAT(rx_drop_down),
 	STAT(polls),
+	STAT(breaches),
 };
 
 unsigned int netf_stats_count(void)

@@ -143,6 +143,14 @@ no_memory:
 
 /* ---- writing ---- */
 
+static void tx_put_extra(struct netf_tx *tx,
+			 const struct netif_extra_info *extra)
+{
+	*(struct netif_extra_info *)tx_request(tx, tx->prod) = *extra;
+	WRITE_ONCE(tx->prod, tx->prod + 1);
+	WRITE_ONCE(tx->extras_in, tx->extras_in + 1);
+}
+
 static void tx_put_gso(struct netf_tx *tx, const struct sk_buff *skb)
 {
 	struct netif_extra_info extra = {
@@ -152,9 +160,48 @@ static void tx_put_gso(struct netf_tx *tx, const struct sk_buff *skb)
 			XEN_NETIF_GSO_TYPE_TCPV6 : XEN_NETIF_GSO_TYPE_TCPV4,
 	};
 
-	*(struct netif_extra_info *)tx_request(tx, tx->prod) = extra;
+	tx_put_extra(tx, &extra);
+}
+
+int netf_tx_mcast(struct netf_queue *q, const u8 *addr, bool add)
+{
+	struct netif_extra_info extra = {
+		.type = add ? XEN_NETIF_EXTRA_TYPE_MCAST_ADD :
+			XEN_NETIF_EXTRA_TYPE_MCAST_DEL,
+	};
+	struct netf_tx *tx = &q->tx;
+	int err = -EBUSY;
+	void *cell;
+	u16 id;
+
+	ether_addr_copy(extra.u.mcast.addr, addr);
+	__netif_tx_lock_bh(tx->txq);
+	if (tx_room(tx) < NETF_TX_ROOM)
+		goto out_unlock;
+	id = tx_id_take(tx);
+	cell = tx_cell(tx, id);
+	memset(cell, 0, NETF_FIRST_SLOT_MIN);
+	tx->slot[id].first = id;
+	tx->slot[id].left = 1;
+	tx->slot[id].busy = true;
+	tx->slot[id].mcast = true;
+	*tx_request(tx, tx->prod) = (struct netif_tx_request){
+		.gref = tx->cell_ref[id / NETF_CELLS_PER_PAGE],
+		.offset = offset_in_page(cell),
+		.flags = NETTXF_extra_info,
+		.id = id,
+		.size = NETF_FIRST_SLOT_MIN,
+	};
 	WRITE_ONCE(tx->prod, tx->prod + 1);
-	WRITE_ONCE(tx->extras_in, tx->extras_in + 1);
+	tx_put_extra(tx, &extra);
+	/* The answer says whether it took the address. */
+	WRITE_ONCE(tx->urgent, tx->prod);
+	tx->unsent++;
+	netf_tx_flush(q);
+	err = 0;
+out_unlock:
+	__netif_tx_unlock_bh(tx->txq);
+	return err;
 }
 
 /* One data slot, and behind the first one the extras. */
@@ -422,6 +469,7 @@ static enum netf_breach tx_complete(struct netf_tx *tx, u16 id, int budget,
 		slot->page = NULL;
 	}
 	slot->busy = false;
+	slot->mcast = false;
 
 	/* The first id carries the packet's account: it goes last. */
 	first_id = slot->first;
@@ -457,6 +505,11 @@ static enum netf_breach tx_response(struct netf_queue *q, RING_IDX idx,
 		tx->extras_out++;
 		return NETF_OK;
 	case NETF_TX_FAILED:
+		if (copy.rsp.id < NETF_TX_SIZE && tx->slot[copy.rsp.id].mcast) {
+			WRITE_ONCE(q->nd->mcast.refused, true);
+			netf_mcast_update(q->nd);
+			break;
+		}
 		u64_stats_inc(&q->stats->tx_failed);
 		break;
 	case NETF_TX_DONE:
@@ -509,7 +562,8 @@ bool netf_tx_arm(struct netf_queue *q)
 	/* The counterpart of the end of netf_tx_flush(). */
 	do {
 		urgent = READ_ONCE(tx->urgent);
-		event = netf_tx_event(READ_ONCE(tx->cons), urgent);
+		event = netf_tx_event(READ_ONCE(tx->cons), urgent,
+				      READ_ONCE(q->nd->tx_frames));
 		WRITE_ONCE(tx->sring->rsp_event, event);
 		virt_mb();	/* ask for an event first, then look at what changed */
 	} while (READ_ONCE(tx->urgent) != urgent);

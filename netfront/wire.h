@@ -31,8 +31,14 @@
 #define NETF_TX_SLOTS_MAX	XEN_NETIF_NR_SLOTS_MIN
 /* What a packet can take of the ring: its data and one extra (GSO). */
 #define NETF_TX_ROOM		(NETF_TX_SLOTS_MAX + 1)
-/* An extra of each type at most: types 1..MAX-1. */
-#define NETF_EXTRAS_MAX		(XEN_NETIF_EXTRA_TYPE_MAX - 1)
+/*
+ * The headroom that an XDP program was promised, told with each packet. Xen's
+ * netif.h has it since feature-xdp-headroom: type 5, u.xdp.headroom.
+ */
+#define NETF_EXTRA_XDP		5
+#define NETF_EXTRA_TYPE_END	6
+/* An extra of each type at most: types 1..END-1. */
+#define NETF_EXTRAS_MAX		(NETF_EXTRA_TYPE_END - 1)
 /* The backend drops a packet whose first slot has less. */
 #define NETF_FIRST_SLOT_MIN	14u
 /* Lazily reaped transmit slots that may gather before an event is due. */
@@ -83,18 +89,33 @@ static inline bool netf_rsp_prod_ok(RING_IDX rsp_prod, RING_IDX cons,
  * @cons: responses consumed so far
  * @urgent: index after the last request whose buffer belongs to somebody
  *	(a socket waits for it); not later than @cons when there is none
+ * @most: urgent responses that may wait for one event, 1 and up
  *
  * With urgent requests in flight: the one that completes three quarters of
- * them, so that a burst costs few interrupts and none is forgotten. Without:
- * far away, but before the ring can fill up.
+ * them, so that a burst costs few interrupts and none is forgotten, but not
+ * more than @most. Without: far away, but before the ring can fill up.
  */
-static inline RING_IDX netf_tx_event(RING_IDX cons, RING_IDX urgent)
+static inline RING_IDX netf_tx_event(RING_IDX cons, RING_IDX urgent,
+				     unsigned int most)
 {
 	RING_IDX n = urgent - cons;
 
 	if (!netf_after(urgent, cons))
 		return cons + NETF_TX_LAZY;
-	return cons + n - n / 4;
+	n -= n / 4;
+	return cons + (n < most ? n : most);
+}
+
+/**
+ * netf_rx_event() - the same for receive responses
+ * @cons: responses consumed so far
+ * @busy: some came since we last looked; a timer is running
+ * @frames: responses that may wait for one event while busy, 1 and up
+ */
+static inline RING_IDX netf_rx_event(RING_IDX cons, bool busy,
+				     unsigned int frames)
+{
+	return cons + (busy ? frames : 1);
 }
 
 /**
@@ -113,6 +134,7 @@ enum netf_breach {
 	NETF_BREACH_RX_BOUNDS,
 	NETF_BREACH_RX_EXTRA,
 	NETF_BREACH_RX_GRANT,
+	NETF_BREACH_CTRL,
 	NETF_BREACH_COUNT
 };
 
@@ -137,6 +159,8 @@ static inline const char *netf_breach_text(enum netf_breach breach)
 		return "malformed extra info in a received packet";
 	case NETF_BREACH_RX_GRANT:
 		return "receive response while the page is still in use";
+	case NETF_BREACH_CTRL:
+		return "control response without its request";
 	default:
 		return "unknown breach";
 	}
@@ -168,6 +192,9 @@ enum netf_rx_flaw {
  * @flags: NETRXF_* of the first slot
  * @gso_size: payload bytes of a segment; 0: not a GSO packet
  * @gso_type: XEN_NETIF_GSO_TYPE_*
+ * @hashed: the backend told the packet's hash
+ * @hash_l4: it covers the ports
+ * @hash: the hash
  */
 struct netf_rx_state {
 	uint8_t phase;
@@ -177,6 +204,9 @@ struct netf_rx_state {
 	uint16_t flags;
 	uint16_t gso_size;
 	uint8_t gso_type;
+	bool hashed;
+	bool hash_l4;
+	uint32_t hash;
 };
 
 enum { NETF_RX_START, NETF_RX_EXTRA, NETF_RX_DATA };
@@ -197,11 +227,26 @@ struct netf_rx_piece {
 	uint16_t size;
 };
 
+/* A hash of a kind we do not know is no hash. */
+static inline void netf_rx_take_hash(struct netf_rx_state *st,
+				     const struct netif_extra_info *x)
+{
+	const uint8_t *v = x->u.hash.value;
+
+	if (x->u.hash.algorithm != XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ ||
+	    x->u.hash.type > _XEN_NETIF_CTRL_HASH_TYPE_IPV6_TCP)
+		return;
+	st->hashed = true;
+	st->hash_l4 = x->u.hash.type == _XEN_NETIF_CTRL_HASH_TYPE_IPV4_TCP ||
+		x->u.hash.type == _XEN_NETIF_CTRL_HASH_TYPE_IPV6_TCP;
+	st->hash = v[0] | v[1] << 8 | v[2] << 16 | (uint32_t)v[3] << 24;
+}
+
 static inline enum netf_breach
 netf_rx_step_extra(struct netf_rx_state *st, const struct netif_extra_info *x)
 {
 	if (x->type == XEN_NETIF_EXTRA_TYPE_NONE ||
-	    x->type >= XEN_NETIF_EXTRA_TYPE_MAX ||
+	    x->type >= NETF_EXTRA_TYPE_END ||
 	    ++st->extras > NETF_EXTRAS_MAX)
 		return NETF_BREACH_RX_EXTRA;
 
@@ -212,6 +257,8 @@ netf_rx_step_extra(struct netf_rx_state *st, const struct netif_extra_info *x)
 				  (st->gso_type != XEN_NETIF_GSO_TYPE_TCPV4 &&
 				   st->gso_type != XEN_NETIF_GSO_TYPE_TCPV6)))
 			st->flaw = NETF_RX_BAD_GSO;
+	} else if (x->type == XEN_NETIF_EXTRA_TYPE_HASH) {
+		netf_rx_take_hash(st, x);
 	}
 	if (!(x->flags & XEN_NETIF_EXTRA_FLAG_MORE))
 		st->phase = NETF_RX_DATA;

@@ -13,6 +13,7 @@
 #include <linux/clocksource.h>
 #include <linux/delay.h>
 #include <linux/rcupdate.h>
+#include <linux/timekeeping.h>
 
 #include "clock_math.h"
 #include "hypercall.h"
@@ -27,6 +28,14 @@
 
 static atomic64_t last = ATOMIC64_INIT(0);
 static bool registered;
+/*
+ * What the clock adds to Xen's time, which is another host's after each
+ * resume. Changes while all CPUs stand still.
+ */
+static u64 offset;
+
+/* The moment of a suspend: all three tell the same. */
+static u64 clock_then, wall_then, host_then;
 
 /*
  * A CPU reads the clock before its hotplug callback has told us its number;
@@ -77,7 +86,7 @@ static u64 never_back(u64 now)
 static u64 clock_read(struct clocksource *cs)
 {
 	u8 flags;
-	u64 now = read_time(&flags);
+	u64 now = read_time(&flags) + offset;
 
 	return flags & XEN_PVCLOCK_TSC_STABLE_BIT ? now : never_back(now);
 }
@@ -94,6 +103,70 @@ static struct clocksource xen_clocksource = {
 	.flags = CLOCK_SOURCE_IS_CONTINUOUS,
 };
 
+static u64 host_real_time(void)
+{
+	u64 base;
+	u8 flags;
+
+	while (!clock_wallclock(platform_shared_info, &base))
+		cpu_relax();
+	return base + read_time(&flags);
+}
+
+/**
+ * clock_suspend() - note what time it is
+ *
+ * Context: all other CPUs stand still, interrupts off.
+ */
+void clock_suspend(void)
+{
+	u8 flags;
+
+	if (!registered)
+		return;
+	clock_then = read_time(&flags) + offset;
+	wall_then = ktime_get_real_ns();
+	host_then = host_real_time();
+}
+
+/**
+ * clock_resume() - go on with another host's time
+ *
+ * The clocksource continues where it was: whatever is measured with it has not
+ * felt the suspend. Context: as clock_suspend().
+ */
+void clock_resume(void)
+{
+	u8 flags;
+
+	if (registered)
+		offset = clock_then - read_time(&flags);
+}
+
+/**
+ * clock_settle() - put the wall clock right
+ *
+ * After a suspend, real or cancelled. Context: process; may sleep.
+ */
+void clock_settle(void)
+{
+	struct timespec64 ts;
+	s64 lost;
+	int ret;
+
+	if (!registered)
+		return;
+	lost = clock_forward(wall_then, host_then, ktime_get_real_ns(),
+			     host_real_time());
+	if (!lost)
+		return;
+	ts = ns_to_timespec64(ktime_get_real_ns() + lost);
+	ret = do_settimeofday64(&ts);
+	if (ret)
+		pr_warn("cannot set the wall clock, it is %lld ms late (%d)\n",
+			lost / NSEC_PER_MSEC, ret);
+}
+
 /**
  * clock_init() - offer the clocksource
  *
@@ -109,6 +182,7 @@ int clock_init(void)
 		return 0;
 	}
 	atomic64_set(&last, 0);
+	offset = 0;
 	ret = clocksource_register_hz(&xen_clocksource, NSEC_PER_SEC);
 	registered = !ret;
 	return ret;

@@ -74,4 +74,51 @@ static inline uint64_t clock_at(const struct vcpu_time_info *t, uint64_t tsc)
 		clock_scale(ticks, t->tsc_to_system_mul, t->tsc_shift);
 }
 
+/**
+ * clock_wallclock() - the host's real time when its system time was 0
+ * @s: shared with Xen
+ * @ns: since 1970; written when it is good
+ *
+ * Return: true if it is; false if Xen was in the middle of an update: again.
+ */
+static inline bool clock_wallclock(const struct shared_info *s, uint64_t *ns)
+{
+	uint32_t version = clock_load(&s->wc_version);
+	uint64_t sec;
+	uint32_t nsec;
+
+	clock_rmb();
+	sec = (uint64_t)clock_load(&s->wc_sec_hi) << 32 |
+		clock_load(&s->wc_sec);
+	nsec = clock_load(&s->wc_nsec);
+	clock_rmb();
+	if (version & 1 || clock_load(&s->wc_version) != version)
+		return false;
+	*ns = sec * 1000000000ull + nsec;
+	return true;
+}
+
+/**
+ * clock_forward() - how far the wall clock has to be moved after a suspend
+ * @wall: the guest's before
+ * @host: the host's real time at that moment
+ * @wall_now: the guest's now
+ * @host_now: the host's at that moment
+ *
+ * The guest's clock is to show as if it had gone on all the time, right or
+ * wrong as it was; differences that a clock's owner would not notice are left.
+ * Another host's clock may be behind: then the guest's does not go back.
+ * Return: nanoseconds to add, 0 or at least CLOCK_SLACK.
+ */
+#define CLOCK_SLACK	50000000ll
+
+static inline int64_t clock_forward(uint64_t wall, uint64_t host,
+				    uint64_t wall_now, uint64_t host_now)
+{
+	int64_t passed = host_now - host;
+	int64_t shown = wall_now - wall;
+
+	return passed - shown >= CLOCK_SLACK ? passed - shown : 0;
+}
+
 #endif /* PVHVM_CLOCK_MATH_H */

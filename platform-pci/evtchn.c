@@ -7,8 +7,8 @@
  * remembered and makes it run again. Nothing here depends on which ABI is in
  * use.
  *
- * Locks: ports_lock (mutex) protects the list of ports and the opening and
- * closing of them; each port's own lock protects where it is directed and
+ * Locks: the books' lock (mutex) protects the list of ports and the opening
+ * and closing of them; each port's own lock protects where it is directed and
  * whether it is masked, and nests inside the kernel's lock of the interrupt.
  * Dispatch takes neither: it finds ports in an xarray, under RCU.
  */
@@ -25,6 +25,7 @@
 #include <linux/xarray.h>
 
 #include "evtchn.h"
+#include "evtchn_port.h"
 #include "hypercall.h"
 #include "upcall.h"
 
@@ -33,45 +34,25 @@ module_param_named(evtchn, evtchn_mode, charp, 0444);
 MODULE_PARM_DESC(evtchn,
 		 "Event channel ABI: auto (default: FIFO if Xen has it), fifo or 2l");
 
-/**
- * struct evtchn_port - one open port
- * @port: Xen's number
- * @irq: Linux's number
- * @lock: protects the members below it, up to @list
- * @target: the vCPU Xen notifies
- * @masked: as the interrupt layer wants it
- * @home: CPU to go to when it comes (back) online, VCPU_NO_CPU for none
- * @hint: @home was asked for by pvhvm_evtchn_set_cpu() while offline
- * @list: all ports, under ports_lock
- */
-struct evtchn_port {
-	evtchn_port_t port;
-	unsigned int irq;
-	raw_spinlock_t lock;
-	struct platform_vcpu *target;
-	bool masked;
-	unsigned int home;
-	bool hint;
-	struct list_head list;
-};
-
-static const struct evtchn_ops *ops;
 static struct irq_domain *port_domain;
 static struct fwnode_handle *port_fwnode;
-static DEFINE_XARRAY(port_by_number);
-static DEFINE_MUTEX(ports_lock);
-static LIST_HEAD(ports);
 static unsigned int nr_ports;
 static struct cpumask live_cpus;
 
+struct evtchn_books evtchn_books = {
+	.lock = __MUTEX_INITIALIZER(evtchn_books.lock),
+	.ports = LIST_HEAD_INIT(evtchn_books.ports),
+	.by_number = XARRAY_INIT(evtchn_books.by_number, 0),
+};
+
 const char *evtchn_abi(void)
 {
-	return ops->name;
+	return evtchn_books.ops->name;
 }
 
 unsigned int evtchn_max(void)
 {
-	return ops->max_ports;
+	return evtchn_books.ops->max_ports;
 }
 
 unsigned int evtchn_used(void)
@@ -102,17 +83,17 @@ static int direct_locked(struct evtchn_port *p, struct platform_vcpu *to)
 	lockdep_assert_held(&p->lock);
 	if (from == to)
 		return 0;
-	ops->mask(p->port);
+	evtchn_books.ops->mask(p->port);
 	ret = hypercall_evtchn(EVTCHNOP_bind_vcpu, &bind);
 	if (!ret) {
-		ops->direct(p->port, from, to);
+		evtchn_books.ops->direct(p->port, from, to);
 		p->target = to;
 		if (from)
 			atomic_dec(&from->ports);
 		atomic_inc(&to->ports);
 	}
 	if (!p->masked)
-		ops->unmask(p->port);
+		evtchn_books.ops->unmask(p->port);
 	return ret;
 }
 
@@ -149,7 +130,8 @@ static void port_mask(struct irq_data *d)
 
 	raw_spin_lock_irqsave(&p->lock, flags);
 	p->masked = true;
-	ops->mask(p->port);
+	if (!p->dead)
+		evtchn_books.ops->mask(p->port);
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 }
 
@@ -160,7 +142,8 @@ static void port_unmask(struct irq_data *d)
 
 	raw_spin_lock_irqsave(&p->lock, flags);
 	p->masked = false;
-	ops->unmask(p->port);
+	if (!p->dead)
+		evtchn_books.ops->unmask(p->port);
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 }
 
@@ -168,7 +151,8 @@ static void port_ack(struct irq_data *d)
 {
 	struct evtchn_port *p = irq_data_get_irq_chip_data(d);
 
-	ops->ack(p->port);
+	if (!p->dead)
+		evtchn_books.ops->ack(p->port);
 }
 
 static int port_retrigger(struct irq_data *d)
@@ -177,9 +161,11 @@ static int port_retrigger(struct irq_data *d)
 	unsigned long flags;
 
 	raw_spin_lock_irqsave(&p->lock, flags);
-	ops->raise(p->port);
-	if (!p->masked)
-		evtchn_xen_unmask(p->port);
+	if (!p->dead) {
+		evtchn_books.ops->raise(p->port);
+		if (!p->masked)
+			evtchn_xen_unmask(p->port);
+	}
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	return 1;
 }
@@ -193,6 +179,10 @@ static int port_set_affinity(struct irq_data *d, const struct cpumask *mask,
 	int ret = -EINVAL;
 
 	raw_spin_lock_irqsave(&p->lock, flags);
+	if (p->dead) {
+		ret = 0;
+		goto out_unlock;
+	}
 	/* Stay if we may: every move costs a cold cache. */
 	to = p->target;
 	if (upcall_by_vector() &&
@@ -204,6 +194,7 @@ static int port_set_affinity(struct irq_data *d, const struct cpumask *mask,
 		p->home = VCPU_NO_CPU;
 		set_effective(p, d);
 	}
+out_unlock:
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	return ret;
 }
@@ -218,10 +209,16 @@ static struct irq_chip port_chip = {
 	.flags = IRQCHIP_SKIP_SET_WAKE,
 };
 
+static irq_hw_number_t port_hwirq(evtchn_port_t port)
+{
+	return (irq_hw_number_t)evtchn_books.epoch * EVTCHN_FIFO_NR_CHANNELS + port;
+}
+
 static int port_map(struct irq_domain *domain, unsigned int irq,
 		    irq_hw_number_t hwirq)
 {
-	struct evtchn_port *p = xa_load(&port_by_number, hwirq);
+	struct evtchn_port *p = xa_load(&evtchn_books.by_number,
+					hwirq % EVTCHN_FIFO_NR_CHANNELS);
 
 	irq_set_chip_and_handler_name(irq, &port_chip, handle_edge_irq, "event");
 	irq_set_chip_data(irq, p);
@@ -243,14 +240,14 @@ static const struct irq_domain_ops port_domain_ops = {
  */
 void evtchn_handle_port(evtchn_port_t port)
 {
-	struct evtchn_port *p = xa_load(&port_by_number, port);
+	struct evtchn_port *p = xa_load(&evtchn_books.by_number, port);
 
 	if (likely(p && p->irq)) {
 		generic_handle_irq(p->irq);
 		return;
 	}
-	ops->mask(port);
-	ops->ack(port);
+	evtchn_books.ops->mask(port);
+	evtchn_books.ops->ack(port);
 }
 
 /**
@@ -266,18 +263,19 @@ void evtchn_upcall(struct platform_vcpu *v)
 	WRITE_ONCE(v->info->evtchn_upcall_pending, 0);
 	/* The other way round than Xen: it sets the event's bit, then this. */
 	smp_mb();
-	ops->dispatch(v);
+	evtchn_books.ops->dispatch(v);
 }
 
 int evtchn_vcpu_prepare(struct platform_vcpu *v)
 {
-	return ops->vcpu_prepare(v);
+	return evtchn_books.ops->vcpu_prepare(v);
 }
 
+/* Of both ABIs: after a resume it may be another one than before. */
 void evtchn_vcpu_release(struct platform_vcpu *v)
 {
-	if (v->info)
-		ops->vcpu_release(v);
+	evtchn_fifo_ops.vcpu_release(v);
+	evtchn_2l_ops.vcpu_release(v);
 }
 
 static bool bring_home(struct evtchn_port *p, struct platform_vcpu *v)
@@ -312,11 +310,11 @@ void evtchn_vcpu_up(struct platform_vcpu *v)
 	if (v->cpu == VCPU_NO_CPU)
 		return;
 	cpumask_set_cpu(v->cpu, &live_cpus);
-	mutex_lock(&ports_lock);
-	list_for_each_entry(p, &ports, list)
+	mutex_lock(&evtchn_books.lock);
+	list_for_each_entry(p, &evtchn_books.ports, list)
 		if (bring_home(p, v))
 			irq_set_affinity_and_hint(p->irq, cpumask_of(v->cpu));
-	mutex_unlock(&ports_lock);
+	mutex_unlock(&evtchn_books.lock);
 }
 
 /**
@@ -334,8 +332,8 @@ void evtchn_vcpu_down(struct platform_vcpu *v)
 
 	cpumask_clear_cpu(v->cpu, &live_cpus);
 	v->live = false;
-	mutex_lock(&ports_lock);
-	list_for_each_entry(p, &ports, list) {
+	mutex_lock(&evtchn_books.lock);
+	list_for_each_entry(p, &evtchn_books.ports, list) {
 		struct irq_data *d = irq_get_irq_data(p->irq);
 		struct platform_vcpu *to;
 
@@ -351,7 +349,7 @@ void evtchn_vcpu_down(struct platform_vcpu *v)
 		}
 		raw_spin_unlock_irqrestore(&p->lock, flags);
 	}
-	mutex_unlock(&ports_lock);
+	mutex_unlock(&evtchn_books.lock);
 	evtchn_vcpu_drain(v);
 }
 
@@ -385,6 +383,7 @@ static struct evtchn_port *port_create(evtchn_port_t port)
 	unsigned long flags;
 	int ret;
 
+	lockdep_assert_held(&evtchn_books.lock);
 	if (!p)
 		return ERR_PTR(-ENOMEM);
 	p->port = port;
@@ -392,11 +391,11 @@ static struct evtchn_port *port_create(evtchn_port_t port)
 	p->home = VCPU_NO_CPU;
 	raw_spin_lock_init(&p->lock);
 
-	ret = ops->port_prepare(port);
+	ret = evtchn_books.ops->port_prepare(port);
 	if (ret)
 		goto err_free;
-	ops->mask(port);
-	ret = xa_insert(&port_by_number, port, p, GFP_KERNEL);
+	evtchn_books.ops->mask(port);
+	ret = xa_insert(&evtchn_books.by_number, port, p, GFP_KERNEL);
 	if (ret)
 		goto err_free;
 	raw_spin_lock_irqsave(&p->lock, flags);
@@ -405,65 +404,69 @@ static struct evtchn_port *port_create(evtchn_port_t port)
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	if (ret)
 		goto err_erase;
-	p->irq = irq_create_mapping(port_domain, port);
+	p->irq = irq_create_mapping(port_domain, port_hwirq(port));
 	if (!p->irq) {
 		ret = -ENOSPC;
 		goto err_undirect;
 	}
-	list_add(&p->list, &ports);
+	list_add(&p->list, &evtchn_books.ports);
 	nr_ports++;
 	return p;
 
 err_undirect:
-	ops->direct(port, p->target, NULL);
+	evtchn_books.ops->direct(port, p->target, NULL);
 	atomic_dec(&p->target->ports);
 err_erase:
-	xa_erase(&port_by_number, port);
+	xa_erase(&evtchn_books.by_number, port);
 	synchronize_rcu_expedited();
 err_free:
 	kfree(p);
 	return ERR_PTR(ret);
 }
 
-/* The interrupt has no handler any more, so the port is masked. */
-static void port_destroy(struct evtchn_port *p)
+/*
+ * The interrupt has no handler any more, so the port is masked. All in one
+ * go under the lock, which a suspend takes: no number is used after it means
+ * another port, and Xen gives no number out again before we have forgotten it.
+ */
+static void port_destroy(struct evtchn_port *p, bool keep)
 {
-	mutex_lock(&ports_lock);
+	mutex_lock(&evtchn_books.lock);
 	list_del(&p->list);
-	xa_erase(&port_by_number, p->port);
 	nr_ports--;
-	mutex_unlock(&ports_lock);
+	if (!p->dead)
+		xa_erase(&evtchn_books.by_number, p->port);
 	/*
 	 * A dispatch that found the port just before it was masked may still
 	 * be on its way to the interrupt's number.
 	 */
 	synchronize_rcu_expedited();
 	irq_dispose_mapping(p->irq);
-	ops->direct(p->port, p->target, NULL);
-	atomic_dec(&p->target->ports);
+	if (!p->dead) {
+		evtchn_books.ops->direct(p->port, p->target, NULL);
+		atomic_dec(&p->target->ports);
+		if (!keep && close_port(p->port))
+			pr_warn("Xen does not close port %u\n", p->port);
+	}
+	mutex_unlock(&evtchn_books.lock);
 	kfree(p);
 }
 
-static int port_open(struct pvhvm_evtchn *ch, evtchn_port_t port, bool keep,
-		     irq_handler_t handler, const char *name, void *data)
+/* The port is in our books; on failure it is closed, unless it is to be kept. */
+static int port_request(struct pvhvm_evtchn *ch, struct evtchn_port *p,
+			bool keep, irq_handler_t handler, const char *name,
+			void *data)
 {
-	struct evtchn_port *p;
 	int ret;
 
-	mutex_lock(&ports_lock);
-	p = port_create(port);
-	mutex_unlock(&ports_lock);
-	if (IS_ERR(p))
-		return PTR_ERR(p);
-
 	/* The handler may run and use the channel before request returns. */
-	ch->port = port;
+	ch->port = p->port;
 	ch->irq = p->irq;
 	ch->keep = keep;
 	ret = request_irq(p->irq, handler, IRQF_NO_THREAD, name, data);
 	if (ret) {
 		memset(ch, 0, sizeof(*ch));
-		port_destroy(p);
+		port_destroy(p, keep);
 	}
 	return ret;
 }
@@ -475,14 +478,19 @@ int pvhvm_evtchn_open(struct pvhvm_evtchn *ch, domid_t remote,
 		.dom = DOMID_SELF,
 		.remote_dom = remote,
 	};
-	int ret = hypercall_evtchn(EVTCHNOP_alloc_unbound, &alloc);
+	struct evtchn_port *p = NULL;
+	int ret;
 
-	if (ret)
-		return ret;
-	ret = port_open(ch, alloc.port, false, handler, name, data);
-	if (ret)
-		close_port(alloc.port);
-	return ret;
+	mutex_lock(&evtchn_books.lock);
+	ret = hypercall_evtchn(EVTCHNOP_alloc_unbound, &alloc);
+	if (!ret) {
+		p = port_create(alloc.port);
+		ret = PTR_ERR_OR_ZERO(p);
+		if (ret)
+			close_port(alloc.port);
+	}
+	mutex_unlock(&evtchn_books.lock);
+	return ret ? ret : port_request(ch, p, false, handler, name, data);
 }
 PVHVM_EXPORT(pvhvm_evtchn_open);
 
@@ -492,15 +500,18 @@ int pvhvm_evtchn_attach(struct pvhvm_evtchn *ch, evtchn_port_t port,
 	struct evtchn_port *p;
 	int ret;
 
-	if (!port || port >= ops->max_ports)
+	if (!port || port >= evtchn_books.ops->max_ports)
 		return -EINVAL;
-	ret = port_open(ch, port, true, handler, name, data);
-	if (ret)
-		return ret;
+	mutex_lock(&evtchn_books.lock);
+	p = port_create(port);
+	mutex_unlock(&evtchn_books.lock);
+	if (IS_ERR(p))
+		return PTR_ERR(p);
+	ret = port_request(ch, p, true, handler, name, data);
 	/* The peer may have sent before anybody listened: look once. */
-	p = xa_load(&port_by_number, port);
-	port_retrigger(irq_get_irq_data(p->irq));
-	return 0;
+	if (!ret)
+		port_retrigger(irq_get_irq_data(p->irq));
+	return ret;
 }
 PVHVM_EXPORT(pvhvm_evtchn_attach);
 
@@ -510,12 +521,10 @@ void pvhvm_evtchn_close(struct pvhvm_evtchn *ch, void *data)
 
 	if (!ch->irq)
 		return;
-	p = xa_load(&port_by_number, ch->port);
+	p = irq_get_chip_data(ch->irq);
 	irq_update_affinity_hint(ch->irq, NULL);
 	free_irq(ch->irq, data);
-	port_destroy(p);
-	if (!ch->keep && close_port(ch->port))
-		pr_warn("Xen does not close port %u\n", ch->port);
+	port_destroy(p, ch->keep);
 	memset(ch, 0, sizeof(*ch));
 }
 PVHVM_EXPORT(pvhvm_evtchn_close);
@@ -530,11 +539,12 @@ PVHVM_EXPORT(pvhvm_evtchn_notify);
 
 void pvhvm_evtchn_set_cpu(struct pvhvm_evtchn *ch, unsigned int cpu)
 {
-	struct evtchn_port *p = xa_load(&port_by_number, ch->port);
+	struct evtchn_port *p;
 	unsigned long flags;
 
-	if (!ch->irq || !p || cpu >= nr_cpu_ids || !upcall_by_vector())
+	if (!ch->irq || cpu >= nr_cpu_ids || !upcall_by_vector())
 		return;
+	p = irq_get_chip_data(ch->irq);
 	if (cpumask_test_cpu(cpu, &live_cpus)) {
 		irq_set_affinity_and_hint(ch->irq, cpumask_of(cpu));
 		return;
@@ -562,8 +572,8 @@ static int choose_abi(void)
 			return ret;
 	}
 	if (strcmp(evtchn_mode, "2l")) {
-		ops = &evtchn_fifo_ops;
-		ret = ops->init();
+		evtchn_books.ops = &evtchn_fifo_ops;
+		ret = evtchn_books.ops->init();
 		if (!ret)
 			return 0;
 		if (ret != -EOPNOTSUPP || !strcmp(evtchn_mode, "fifo")) {
@@ -571,8 +581,8 @@ static int choose_abi(void)
 			return ret;
 		}
 	}
-	ops = &evtchn_2l_ops;
-	return ops->init();
+	evtchn_books.ops = &evtchn_2l_ops;
+	return evtchn_books.ops->init();
 }
 
 /**
@@ -625,7 +635,9 @@ void evtchn_exit(void)
 		return;
 	if (nr_ports)
 		pr_err("%u event channels are still open\n", nr_ports);
-	ops->exit();
+	evtchn_books.ops->exit();
+	/* What a host without FIFO has left us with; else there is nothing. */
+	evtchn_fifo_ops.exit();
 	irq_domain_remove(port_domain);
 	irq_domain_free_fwnode(port_fwnode);
 	port_domain = NULL;

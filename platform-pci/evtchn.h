@@ -11,6 +11,8 @@
  * @max_ports: ports are smaller than this
  * @init: take it into use; -EOPNOTSUPP when this Xen does not have it
  * @exit: leave the domain as a fresh one, or keep what Xen still uses
+ * @resume: take it into use again in a new domain, every port closed; all CPUs
+ *	stand still, interrupts off
  * @vcpu_prepare: make @v able to take events, may be called again after it
  *	was offline; process context, may sleep
  * @vcpu_release: free what prepare made; Xen uses it no more (or never will)
@@ -30,6 +32,7 @@ struct evtchn_ops {
 	unsigned int max_ports;
 	int (*init)(void);
 	void (*exit)(void);
+	int (*resume)(void);
 	int (*vcpu_prepare)(struct platform_vcpu *v);
 	void (*vcpu_release)(struct platform_vcpu *v);
 	int (*port_prepare)(evtchn_port_t port);
@@ -59,6 +62,11 @@ void evtchn_xen_unmask(evtchn_port_t port);
 const char *evtchn_abi(void);
 unsigned int evtchn_max(void);
 unsigned int evtchn_used(void);
+
+/* evtchn_suspend.c */
+int evtchn_freeze(void);
+void evtchn_resume(void);
+void evtchn_thaw(void);
 
 /* evtchn_reset.c */
 int evtchn_reset_all(void);

@@ -25,6 +25,12 @@ static void abi_exit(void)
 {
 }
 
+/* It is how a domain starts, with all masked (shared_info_resume()). */
+static int abi_resume(void)
+{
+	return 0;
+}
+
 static int vcpu_prepare(struct platform_vcpu *v)
 {
 	if (!v->mine)
@@ -124,6 +130,7 @@ const struct evtchn_ops evtchn_2l_ops = {
 	.max_ports = EVTCHN_2L_NR_CHANNELS,
 	.init = abi_init,
 	.exit = abi_exit,
+	.resume = abi_resume,
 	.vcpu_prepare = vcpu_prepare,
 	.vcpu_release = vcpu_release,
 	.port_prepare = port_prepare,

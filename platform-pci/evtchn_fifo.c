@@ -53,11 +53,20 @@ static unsigned long page_gfn(void *addr)
 	return page_to_pfn(virt_to_page(addr));
 }
 
+/* Give Xen a page of event words, all masked. */
+static int tell_page(event_word_t *words)
+{
+	struct evtchn_expand_array expand = { .array_gfn = page_gfn(words) };
+	unsigned int i;
+
+	for (i = 0; i < WORDS_PER_PAGE; i++)
+		words[i] = FIFO_BIT(MASKED);
+	return hypercall_evtchn(EVTCHNOP_expand_array, &expand);
+}
+
 static int add_page(void)
 {
-	struct evtchn_expand_array expand;
 	event_word_t *words;
-	unsigned int i;
 	int ret;
 
 	if (nr_pages == ARRAY_PAGES)
@@ -65,10 +74,7 @@ static int add_page(void)
 	words = (void *)__get_free_page(GFP_KERNEL);
 	if (!words)
 		return -ENOMEM;
-	for (i = 0; i < WORDS_PER_PAGE; i++)
-		words[i] = FIFO_BIT(MASKED);
-	expand.array_gfn = page_gfn(words);
-	ret = hypercall_evtchn(EVTCHNOP_expand_array, &expand);
+	ret = tell_page(words);
 	if (ret) {
 		free_page((unsigned long)words);
 		return ret;
@@ -86,9 +92,18 @@ static void free_queues(struct fifo_vcpu *f)
 	kfree(f);
 }
 
+static int tell_queues(u32 id, struct fifo_vcpu *f)
+{
+	struct evtchn_init_control init = {
+		.control_gfn = page_gfn(f->block),
+		.vcpu = id,
+	};
+
+	return hypercall_evtchn(EVTCHNOP_init_control, &init);
+}
+
 static int add_queues(u32 id)
 {
-	struct evtchn_init_control init = { .vcpu = id };
 	struct fifo_vcpu *f = kzalloc(sizeof(*f), GFP_KERNEL);
 	int ret = -ENOMEM;
 
@@ -100,8 +115,7 @@ static int add_queues(u32 id)
 	ret = xa_insert(&queues, id, f, GFP_KERNEL);
 	if (ret)
 		goto err_free;
-	init.control_gfn = page_gfn(f->block);
-	ret = hypercall_evtchn(EVTCHNOP_init_control, &init);
+	ret = tell_queues(id, f);
 	if (ret)
 		goto err_erase;
 	in_use = true;
@@ -157,6 +171,37 @@ static int abi_init(void)
 	if (ret)
 		abi_exit();
 	return ret;
+}
+
+/*
+ * The same pages for the new domain. vCPU 0 comes first and switches it over.
+ * Should Xen refuse a later one, that vCPU is of no use for events, but the
+ * domain is not 2-level any more.
+ */
+static int abi_resume(void)
+{
+	struct fifo_vcpu *f;
+	unsigned long id;
+	unsigned int i;
+	int ret;
+
+	in_use = false;
+	xa_for_each(&queues, id, f) {
+		clear_page(f->block);
+		memset(f->head, 0, sizeof(f->head));
+		ret = tell_queues(id, f);
+		if (ret && !in_use)
+			return ret;
+		if (ret)
+			pr_err("vCPU %lu gets no event queues (%d)\n", id, ret);
+		in_use = true;
+	}
+	for (i = 0; i < nr_pages; i++) {
+		ret = tell_page(array[i]);
+		if (ret)
+			pr_err("Xen takes no page of event words (%d)\n", ret);
+	}
+	return 0;
 }
 
 static int vcpu_prepare(struct platform_vcpu *v)
@@ -259,6 +304,7 @@ const struct evtchn_ops evtchn_fifo_ops = {
 	.max_ports = EVTCHN_FIFO_NR_CHANNELS,
 	.init = abi_init,
 	.exit = abi_exit,
+	.resume = abi_resume,
 	.vcpu_prepare = vcpu_prepare,
 	.vcpu_release = vcpu_release,
 	.port_prepare = port_prepare,

@@ -43,6 +43,8 @@ struct grant_frame {
 /* Frames come and stay; who owns a reference needs no lock to look at it. */
 static struct grant_frame **frames;
 static unsigned int nr_frames, max_frames;
+/* Frames that the bitmaps have room for. */
+static unsigned int room_frames;
 static DEFINE_MUTEX(grow_lock);
 
 /*
@@ -316,6 +318,7 @@ int gnttab_init(void)
 
 	if (present < 0)
 		return present;
+	room_frames = max_frames;
 	frames = kvcalloc(max_frames, sizeof(*frames), GFP_KERNEL);
 	used_map = bitmap_zalloc(max_frames * REFS_PER_FRAME, GFP_KERNEL);
 	parked_map = bitmap_zalloc(max_frames * REFS_PER_FRAME, GFP_KERNEL);
@@ -337,6 +340,53 @@ err_exit:
 err_free:
 	free_tables();
 	return ret;
+}
+
+/**
+ * gnttab_freeze() - the table does not grow until gnttab_thaw()
+ *
+ * Context: process; may sleep.
+ */
+void gnttab_freeze(void)
+{
+	mutex_lock(&grow_lock);
+}
+
+/**
+ * gnttab_thaw() - it may grow again
+ *
+ * Context: process; after gnttab_freeze().
+ */
+void gnttab_thaw(void)
+{
+	mutex_unlock(&grow_lock);
+}
+
+/**
+ * gnttab_resume() - a new domain's table in the place of the old one's
+ *
+ * No entry grants anything, hence each can be ended; whose a reference is
+ * stays as it was until its owner gives it back.
+ * Context: frozen, all other CPUs stand still, interrupts off.
+ */
+void gnttab_resume(void)
+{
+	int present = query_limit();
+	unsigned int i;
+
+	if (present >= 0)
+		max_frames = clamp(max_frames, nr_frames, room_frames);
+	for (i = 0; i < nr_frames; i++) {
+		int ret = physmap_place(XENMAPSPACE_grant_table, i,
+					frames[i]->page);
+
+		if (!ret)
+			continue;
+		pr_err("Xen does not map grant table frame %u again (%d)\n", i,
+		       ret);
+		/* RAM with what the old one said, of which nothing holds. */
+		clear_page(frames[i]->entry);
+	}
 }
 
 static void wait_for_peers(void)

@@ -106,17 +106,23 @@ u32 hypercall_leaf(unsigned int offset)
 		leaf_base + offset : 0;
 }
 
-static int setup_page(void)
+/* Have Xen write its stubs into the page. */
+static int tell_page(void)
 {
 	u32 eax, msr, ecx, edx;
 	u64 pa = (u64)vmalloc_to_pfn(hypercall_stubs) << PAGE_SHIFT;
-	int ret;
 
 	cpuid(hypercall_leaf(2), &eax, &msr, &ecx, &edx);
 	if (!eax)
 		return -EOPNOTSUPP;
 	/* The low bits would select a page, were there more than one. */
-	ret = wrmsrq_safe(msr, pa);
+	return wrmsrq_safe(msr, pa);
+}
+
+static int setup_page(void)
+{
+	int ret = tell_page();
+
 	if (!ret)
 		static_branch_enable(&hypercall_use_page);
 	return ret;
@@ -180,6 +186,24 @@ int hypercall_init(void)
 	}
 	xen_version = version;
 	return 0;
+}
+
+/**
+ * hypercall_resume() - another host's Xen may be of another version
+ *
+ * Context: all other CPUs stand still, interrupts off.
+ */
+void hypercall_resume(void)
+{
+	long version;
+
+	hypercall_detect();
+	if (static_key_enabled(&hypercall_use_page) && tell_page())
+		pr_err("no hypercall page on this host; going on with the old one\n");
+	version = hypercall_version(XENVER_version, NULL);
+	if (version > 0)
+		xen_version = version;
+	read_features();
 }
 
 /**

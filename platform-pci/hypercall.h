@@ -90,6 +90,7 @@ bool hypercall_detect(void);
 u32 hypercall_leaf(unsigned int offset);
 int hypercall_init(void);
 void hypercall_exit(void);
+void hypercall_resume(void);
 bool hypercall_feature(unsigned int nr);
 int hvm_param_set(u32 index, u64 value);
 

@@ -75,6 +75,7 @@ static const struct step steps[] = {
 	{ "event test", evtchn_test, nothing },
 	{ "grant table", gnttab_init, gnttab_exit },
 	{ "clock", clock_init, clock_exit },
+	{ "suspend", suspend_init, suspend_exit },
 	{ "sysfs", platform_sysfs_init, platform_sysfs_exit },
 };
 

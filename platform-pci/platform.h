@@ -62,6 +62,7 @@ extern struct shared_info *platform_shared_info;
 int shared_info_init(void);
 void shared_info_exit(void);
 void shared_info_abandon(void);
+void shared_info_resume(void);
 void shared_info_note_get(struct shared_info_note *copy);
 void shared_info_note_set(const struct shared_info_note *value);
 
@@ -73,17 +74,29 @@ struct gnttab_usage {
 int gnttab_init(void);
 void gnttab_exit(void);
 void gnttab_abandon(void);
+void gnttab_freeze(void);
+void gnttab_resume(void);
+void gnttab_thaw(void);
 void gnttab_usage(struct gnttab_usage *usage);
 
 /* clock.c */
 int clock_init(void);
 void clock_exit(void);
+void clock_suspend(void);
+void clock_resume(void);
+void clock_settle(void);
 
 /* unplug.c */
 int unplug_init(void);
 void unplug_exit(void);
+void unplug_resume(void);
 ssize_t unplug_show(char *buf);
 int unplug_store(const char *name);
+
+/* suspend.c */
+int suspend_init(void);
+void suspend_exit(void);
+unsigned int suspend_count(void);
 
 /* sysfs.c */
 int platform_sysfs_init(void);

@@ -91,6 +91,29 @@ int shared_info_init(void)
 }
 
 /**
+ * shared_info_resume() - a new domain's page in the place of the old one's
+ *
+ * What is at that place now is RAM with a copy of the old one: the note is
+ * carried over. All event channels are masked on return.
+ * Context: all other CPUs stand still, interrupts off.
+ */
+void shared_info_resume(void)
+{
+	struct shared_info_note n;
+	int ret;
+
+	shared_info_note_get(&n);
+	ret = physmap_place(XENMAPSPACE_shared_info, 0, shared_page);
+	if (ret)
+		pr_err("Xen does not map the shared info page again (%d): PV devices are lost\n",
+		       ret);
+	memset(platform_shared_info->evtchn_mask, 0xff,
+	       sizeof(platform_shared_info->evtchn_mask));
+	if (n.magic)
+		shared_info_note_set(&n);
+}
+
+/**
  * shared_info_abandon() - give the page back, but go on pointing at it
  *
  * For a kernel that is about to be replaced: what follows may still look at

@@ -1,39 +1,214 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * suspend.c: who wants to know of suspend and resume.
+ * suspend.c: being saved, migrated or checkpointed.
  *
- * The place where suspending plugs in. What it will have to do, in order:
- * call the chain with PREPARE (highest priority first); stop all CPUs but one;
- * SCHEDOP_shutdown with SHUTDOWN_suspend (xen/sched.h); if that says
- * cancelled, start the CPUs and call the chain with CANCELLED. Else the domain
- * is a new one: map shared info, redo FIFO pages or masks, upcall vectors,
- * HVM_PARAM_CALLBACK_IRQ, grant frames and the unplug, start the CPUs, and call
- * the chain with RESUMED. Today nothing calls the chain.
+ * In order: those above stop (the chain, PREPARE); our own books are locked;
+ * all CPUs are stopped; SCHEDOP_shutdown (xen/sched.h). Its answer comes when
+ * the guest runs again. 1: here, as if nothing had happened. 0: in a new
+ * domain, perhaps on another host, with the memory and the CPUs of old and
+ * nothing else of Xen's; all of it is rebuilt before any other CPU moves. Then
+ * everything is unlocked, the wall clock is put right, and those above hear
+ * which of both it was.
+ *
+ * Processes are not frozen: what could touch rings, ports or grants has been
+ * stopped by its owner or waits for a lock.
  */
 #include "platform.h"
 
+#include <linux/nmi.h>
 #include <linux/notifier.h>
+#include <linux/sched/mm.h>
+#include <linux/stop_machine.h>
+#include <linux/workqueue.h>
+
+#include "evtchn.h"
+#include "hypercall.h"
+#include "upcall.h"
+#include "vcpu.h"
+
+#define CANCELLED	1
 
 static BLOCKING_NOTIFIER_HEAD(suspend_chain);
+/* Held throughout: who was told PREPARE is told the rest, too. */
+static DEFINE_MUTEX(suspend_lock);
+static struct workqueue_struct *suspend_wq;
+static unsigned int count;
+
+/**
+ * struct suspend_run - one suspend, as the stopped CPUs see it
+ * @first: the CPU that talks to Xen, its vCPU 0
+ * @answer: 0: resumed; CANCELLED; negative: Xen refused, or never asked
+ * @over: @answer is valid, everything rebuilt but what each vCPU does itself
+ */
+struct suspend_run {
+	unsigned int first;
+	int answer;
+	bool over;
+};
+
+/* Each line relies on those above. */
+static void rebuild(void)
+{
+	hypercall_resume();
+	shared_info_resume();
+	evtchn_resume();
+	vcpu_resume();
+	upcall_resume();
+	gnttab_resume();
+	unplug_resume();
+	clock_resume();
+}
+
+static int ask_xen(void)
+{
+	struct sched_shutdown how = { .reason = SHUTDOWN_suspend };
+
+	return hypercall(__HYPERVISOR_sched_op, SCHEDOP_shutdown,
+			 (unsigned long)&how, 0);
+}
+
+/* On each CPU that takes part, interrupts off; the others stand still. */
+static int suspend_cpu(void *data)
+{
+	struct suspend_run *run = data;
+
+	if (smp_processor_id() == run->first) {
+		clock_suspend();
+		run->answer = ask_xen();
+		/* It may have been hours. */
+		touch_softlockup_watchdog();
+		if (!run->answer)
+			rebuild();
+		/* all of the above is seen by who sees this */
+		smp_store_release(&run->over, true);
+	} else {
+		/* pairs with the release above */
+		while (!smp_load_acquire(&run->over)) {
+			cpu_relax();
+			touch_nmi_watchdog();
+		}
+	}
+	if (!run->answer)
+		vcpu_resume_self();
+	return 0;
+}
+
+/* Return: as @answer of struct suspend_run. */
+static int suspend_machine(void)
+{
+	struct suspend_run run = {
+		.first = vcpu_first(),
+		.answer = -ENODEV,
+	};
+	int ret;
+
+	if (run.first >= nr_cpu_ids) {
+		pr_err("cannot suspend: the CPU that is vCPU 0 is offline\n");
+		return -ENODEV;
+	}
+	ret = evtchn_freeze();
+	if (ret)
+		return ret;
+	gnttab_freeze();
+	ret = stop_machine(suspend_cpu, &run, vcpu_info_any_beyond() ?
+			   cpu_online_mask : cpumask_of(run.first));
+	gnttab_thaw();
+	evtchn_thaw();
+	return ret ? ret : run.answer;
+}
+
+static void suspend(struct work_struct *work)
+{
+	unsigned int noio = memalloc_noio_save();
+	int ret;
+
+	mutex_lock(&suspend_lock);
+	ret = blocking_notifier_call_chain(&suspend_chain,
+					   PVHVM_SUSPEND_PREPARE, NULL);
+	ret = notifier_to_errno(ret);
+	if (!ret) {
+		ret = suspend_machine();
+		/* Else no time has passed, and none was noted. */
+		if (ret >= 0)
+			clock_settle();
+	}
+	if (ret < 0)
+		pr_err("the guest is not suspended (%d)\n", ret);
+	else
+		pr_info("%s\n", ret ? "suspend cancelled" : "resumed");
+	if (!ret)
+		count++;
+	blocking_notifier_call_chain(&suspend_chain,
+				     ret ? PVHVM_SUSPEND_CANCELLED :
+				     PVHVM_SUSPEND_RESUMED, NULL);
+	mutex_unlock(&suspend_lock);
+	memalloc_noio_restore(noio);
+}
+
+static DECLARE_WORK(suspend_work, suspend);
+
+void pvhvm_suspend_request(void)
+{
+	queue_work(suspend_wq, &suspend_work);
+}
+PVHVM_EXPORT(pvhvm_suspend_request);
 
 /**
  * pvhvm_suspend_register() - be told of suspend and resume
  * @nb: called with enum pvhvm_suspend_event, process context, may sleep
  *
- * Context: process; may sleep. Return: 0.
+ * Context: process; sleeps as long as a suspend lasts. Return: 0.
  */
 int pvhvm_suspend_register(struct notifier_block *nb)
 {
-	return blocking_notifier_chain_register(&suspend_chain, nb);
+	int ret;
+
+	mutex_lock(&suspend_lock);
+	ret = blocking_notifier_chain_register(&suspend_chain, nb);
+	mutex_unlock(&suspend_lock);
+	return ret;
 }
 PVHVM_EXPORT(pvhvm_suspend_register);
 
 /**
  * pvhvm_suspend_unregister() - the opposite; on return @nb is not being called
  * @nb: as registered
+ *
+ * A request that has not begun is forgotten: without those above, which do the
+ * preparing, there is no suspend.
+ * Context: process; sleeps as long as a suspend lasts; not from the chain.
  */
 void pvhvm_suspend_unregister(struct notifier_block *nb)
 {
+	cancel_work_sync(&suspend_work);
+	mutex_lock(&suspend_lock);
 	blocking_notifier_chain_unregister(&suspend_chain, nb);
+	mutex_unlock(&suspend_lock);
 }
 PVHVM_EXPORT(pvhvm_suspend_unregister);
+
+/* How often has the guest been resumed since the module was loaded? */
+unsigned int suspend_count(void)
+{
+	return READ_ONCE(count);
+}
+
+/**
+ * suspend_init() - be ready for requests
+ *
+ * Context: process; may sleep. Return: 0 or -ENOMEM.
+ */
+int suspend_init(void)
+{
+	count = 0;
+	suspend_wq = alloc_ordered_workqueue("pvhvm-suspend", WQ_MEM_RECLAIM);
+	return suspend_wq ? 0 : -ENOMEM;
+}
+
+/* Those that could ask have gone. */
+void suspend_exit(void)
+{
+	if (suspend_wq)
+		destroy_workqueue(suspend_wq);
+	suspend_wq = NULL;
+}

@@ -53,6 +53,13 @@ static ssize_t ports_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(ports);
 
+static ssize_t resumes_show(struct device *dev, struct device_attribute *attr,
+			    char *buf)
+{
+	return sysfs_emit(buf, "%u\n", suspend_count());
+}
+static DEVICE_ATTR_RO(resumes);
+
 static ssize_t unplug_attr_show(struct device *dev,
 				struct device_attribute *attr, char *buf)
 {
@@ -77,6 +84,7 @@ static struct attribute *device_attrs[] = {
 	&dev_attr_evtchn_abi.attr,
 	&dev_attr_grants.attr,
 	&dev_attr_ports.attr,
+	&dev_attr_resumes.attr,
 	&dev_attr_unplug.attr,
 	NULL
 };

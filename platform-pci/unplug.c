@@ -260,6 +260,40 @@ static u32 build_number(void)
 	return major * 10000 + minor * 100 + patch;
 }
 
+static bool introduce_ourselves(void)
+{
+	if (inw(PORT_MAGIC) != MAGIC)
+		return false;
+	if (inb(PORT_PRODUCT)) {
+		outw(PRODUCT, PORT_PRODUCT);
+		outl(build_number(), PORT_MAGIC);
+	}
+	return true;
+}
+
+/**
+ * unplug_resume() - a new device model has plugged all in again: once more
+ *
+ * Exactly the classes that were unplugged before. Who has blacklisted us
+ * meanwhile does not matter: their twins are all the guest has.
+ * Context: all other CPUs stand still, interrupts off.
+ */
+void unplug_resume(void)
+{
+	struct shared_info_note note;
+
+	shared_info_note_get(&note);
+	if (!note.unplugged)
+		return;
+	if (!introduce_ourselves()) {
+		pr_err("the new host offers no unplug: emulated devices are back\n");
+		note.unplugged = 0;
+		shared_info_note_set(&note);
+		return;
+	}
+	outw(note.unplugged, PORT_MAGIC);
+}
+
 /**
  * unplug_init() - introduce ourselves to the host, look at the bus
  *
@@ -271,16 +305,12 @@ int unplug_init(void)
 {
 	enum pvhvm_class cls;
 
-	available = inw(PORT_MAGIC) == MAGIC;
-	if (available && inb(PORT_PRODUCT)) {
-		outw(PRODUCT, PORT_PRODUCT);
-		outl(build_number(), PORT_MAGIC);
-		if (inw(PORT_MAGIC) != MAGIC) {
-			available = false;
-			pr_err("the host has blacklisted product %#x build %u; install another\n",
-			       PRODUCT, build_number());
-			return -EACCES;
-		}
+	available = introduce_ourselves();
+	if (available && inw(PORT_MAGIC) != MAGIC) {
+		available = false;
+		pr_err("the host has blacklisted product %#x build %u; install another\n",
+		       PRODUCT, build_number());
+		return -EACCES;
 	}
 	if (!available)
 		pr_info("the host offers no unplug; emulated devices stay\n");

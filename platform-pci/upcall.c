@@ -31,6 +31,7 @@ static struct fwnode_handle *vector_fwnode;
 static bool by_vector;
 static bool intx_requested;
 static bool announced;
+static u64 callback;
 
 /**
  * upcall_by_vector() - has each vCPU its own upcall vector?
@@ -160,6 +161,28 @@ int upcall_vcpu_up(struct platform_vcpu *v)
 }
 
 /**
+ * upcall_vcpu_resume() - tell a new domain's Xen about a vCPU's vector
+ * @v: any vCPU; one that takes no events is a no-op
+ *
+ * Context: all other CPUs stand still, interrupts off.
+ */
+void upcall_vcpu_resume(struct platform_vcpu *v)
+{
+	int ret;
+
+	if (!v->live)
+		return;
+	WRITE_ONCE(v->info->evtchn_upcall_pending, 0);
+	WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
+	if (!v->upcall_irq)
+		return;
+	ret = tell_vector(v->id,
+			  irqd_cfg(irq_get_irq_data(v->upcall_irq))->vector);
+	if (ret)
+		pr_err("vCPU %u has lost its upcall vector (%d)\n", v->id, ret);
+}
+
+/**
  * upcall_vcpu_down() - take the vector back
  * @v: a vCPU that no port is directed to; one without a vector is a no-op
  *
@@ -264,21 +287,34 @@ void upcall_exit(void)
  */
 int upcall_announce(void)
 {
-	u64 via = (u64)HVM_PARAM_CALLBACK_TYPE_PCI_INTX << 56;
 	u8 pin;
 	int ret;
 
 	pci_read_config_byte(platform_pdev, PCI_INTERRUPT_PIN, &pin);
-	via |= (u64)pci_domain_nr(platform_pdev->bus) << 32;
-	via |= (u64)platform_pdev->bus->number << 16;
-	via |= platform_pdev->devfn << 8;
-	via |= (pin - 1) & 3;
-	ret = hvm_param_set(HVM_PARAM_CALLBACK_IRQ, via);
+	callback = (u64)HVM_PARAM_CALLBACK_TYPE_PCI_INTX << 56;
+	callback |= (u64)pci_domain_nr(platform_pdev->bus) << 32;
+	callback |= (u64)platform_pdev->bus->number << 16;
+	callback |= platform_pdev->devfn << 8;
+	callback |= (pin - 1) & 3;
+	ret = hvm_param_set(HVM_PARAM_CALLBACK_IRQ, callback);
 	if (ret)
 		pr_err("Xen takes no callback interrupt (%d)\n", ret);
 	else
 		announced = true;
 	return ret;
+}
+
+/**
+ * upcall_resume() - announce it to a new domain's Xen, all vectors being set
+ *
+ * Context: all other CPUs stand still, interrupts off.
+ */
+void upcall_resume(void)
+{
+	int ret = announced ? hvm_param_set(HVM_PARAM_CALLBACK_IRQ, callback) : 0;
+
+	if (ret)
+		pr_err("Xen takes no callback interrupt any more (%d)\n", ret);
 }
 
 /* To be called before the vectors go, see upcall_announce(). */

@@ -8,6 +8,8 @@
 int upcall_init(void);
 void upcall_exit(void);
 bool upcall_by_vector(void);
+void upcall_resume(void);
+void upcall_vcpu_resume(struct platform_vcpu *v);
 int upcall_vcpu_up(struct platform_vcpu *v);
 void upcall_vcpu_down(struct platform_vcpu *v);
 int upcall_announce(void);

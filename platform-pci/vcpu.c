@@ -175,6 +175,64 @@ err_forget:
 }
 
 /**
+ * vcpu_first() - the CPU that is Xen's vCPU 0
+ *
+ * The toolstack marks a cancelled suspend in that one's registers.
+ * Context: process. Return: its number, or nr_cpu_ids if it is not online.
+ */
+unsigned int vcpu_first(void)
+{
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu)
+		if (vcpu_of(cpu)->info && !vcpu_of(cpu)->id)
+			return cpu;
+	return nr_cpu_ids;
+}
+
+/**
+ * vcpu_resume() - a new domain: blocks and vectors, but for vcpu_resume_self()
+ *
+ * Context: all other CPUs stand still, interrupts off.
+ */
+void vcpu_resume(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu) {
+		struct platform_vcpu *v = vcpu_of(cpu);
+
+		/* Placed anew when it comes online. */
+		if (v->info && vcpu_info_is_beyond(v) && !cpu_online(cpu)) {
+			WRITE_ONCE(v->info->time.version, 0);
+			v->info = NULL;
+		}
+		upcall_vcpu_resume(v);
+	}
+	upcall_vcpu_resume(&zero);
+}
+
+/**
+ * vcpu_resume_self() - what a vCPU has to tell Xen itself
+ *
+ * Context: on each CPU while all stand still, interrupts off.
+ */
+void vcpu_resume_self(void)
+{
+	struct platform_vcpu *v = vcpu_of(smp_processor_id());
+	int ret;
+
+	if (!v->info || !vcpu_info_is_beyond(v))
+		return;
+	ret = vcpu_info_tell(v);
+	if (ret)
+		pr_err("CPU %u (vCPU %u) takes no events any more: info block: %d\n",
+		       v->cpu, v->id, ret);
+	WRITE_ONCE(v->info->evtchn_upcall_pending, 0);
+	WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
+}
+
+/**
  * vcpu_exit() - take all CPUs out of service
  *
  * Every port is closed by now.

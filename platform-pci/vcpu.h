@@ -46,10 +46,16 @@ int vcpu_init(void);
 void vcpu_exit(void);
 u32 vcpu_read_id(void);
 struct platform_vcpu *vcpu_zero(void);
+unsigned int vcpu_first(void);
+void vcpu_resume(void);
+void vcpu_resume_self(void);
 
 /* vcpu_info.c */
 void vcpu_info_init(void);
 void vcpu_info_abandon(void);
 int vcpu_info_place(struct platform_vcpu *v);
+bool vcpu_info_is_beyond(const struct platform_vcpu *v);
+bool vcpu_info_any_beyond(void);
+int vcpu_info_tell(const struct platform_vcpu *v);
 
 #endif /* PVHVM_VCPU_H */

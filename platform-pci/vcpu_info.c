@@ -87,10 +87,19 @@ static struct page *page_at(unsigned int index)
 	return page;
 }
 
+static int tell(u32 id, struct vcpu_info *info)
+{
+	struct vcpu_register_vcpu_info where = {
+		.mfn = page_to_pfn(virt_to_page(info)),
+		.offset = offset_in_page(info),
+	};
+
+	return hypercall_vcpu(VCPUOP_register_vcpu_info, id, &where);
+}
+
 static int place_beyond(struct platform_vcpu *v)
 {
 	unsigned int slot = v->id - VCPU_IN_SHARED_INFO;
-	struct vcpu_register_vcpu_info where;
 	struct vcpu_info *info;
 	struct page *page;
 	int ret;
@@ -102,11 +111,7 @@ static int place_beyond(struct platform_vcpu *v)
 		return -ENOMEM;
 	info = page_address(page);
 	info += slot % BLOCKS_PER_PAGE;
-	where = (struct vcpu_register_vcpu_info) {
-		.mfn = page_to_pfn(page),
-		.offset = offset_in_page(info),
-	};
-	ret = hypercall_vcpu(VCPUOP_register_vcpu_info, v->id, &where);
+	ret = tell(v->id, info);
 	/* Refused the second time; then Xen has written there already. */
 	if (ret && !READ_ONCE(info->time.version))
 		return ret;
@@ -133,4 +138,27 @@ int vcpu_info_place(struct platform_vcpu *v)
 	ret = place_beyond(v);
 	mutex_unlock(&pages_lock);
 	return ret;
+}
+
+/* Is a vCPU's block, which it has, outside of the shared info page? */
+bool vcpu_info_is_beyond(const struct platform_vcpu *v)
+{
+	return v->id >= VCPU_IN_SHARED_INFO;
+}
+
+/* Can this guest have such vCPUs? */
+bool vcpu_info_any_beyond(void)
+{
+	return num_possible_cpus() > VCPU_IN_SHARED_INFO;
+}
+
+/**
+ * vcpu_info_tell() - tell a new domain's Xen where the running vCPU's block is
+ * @v: the running CPU's, its block beyond the shared info page
+ *
+ * Context: interrupts off. Return: 0 or what Xen said.
+ */
+int vcpu_info_tell(const struct platform_vcpu *v)
+{
+	return tell(v->id, v->info);
 }

@@ -23,6 +23,8 @@ static struct {
 	struct pvhvm_xs_watch watch;
 	/* woken whenever a device may have settled */
 	wait_queue_head_t settle;
+	/* from suspend to resume xenstore may not say what our devices are */
+	bool suspended;
 } bus = {
 	.scan = __WORK_INITIALIZER(bus.scan, bus_scan),
 	.settle = __WAIT_QUEUE_HEAD_INITIALIZER(bus.settle),
@@ -190,7 +192,9 @@ static void bus_scan_all(void)
 
 static void bus_scan(struct work_struct *work)
 {
-	bus_scan_all();
+	/* the end of a suspend looks again */
+	if (!READ_ONCE(bus.suspended))
+		bus_scan_all();
 }
 
 void bus_rescan(void)
@@ -305,16 +309,22 @@ static int bus_cancel_one(struct device *dev, void *unused)
 
 static int bus_resume_one(struct device *dev, void *unused)
 {
-	struct pvhvm_device *pdev = to_pvhvm_device(dev);
-
-	/* not device_lock(): a probe under way may wait for our watch thread */
-	if (READ_ONCE(pdev->live))
-		device_resume_pv(pdev, to_pvhvm_driver(dev->driver));
+	/* no probe or remove at the same time; those wait for nothing of ours */
+	device_lock(dev);
+	device_resume_pv(to_pvhvm_device(dev));
+	device_unlock(dev);
 	return 0;
+}
+
+void bus_flush(void)
+{
+	flush_workqueue(bus.wq);
 }
 
 void bus_suspend(void)
 {
+	WRITE_ONCE(bus.suspended, true);
+	/* a look that has begun ends before anything changes */
 	flush_workqueue(bus.wq);
 	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_suspend_one);
 }
@@ -322,6 +332,8 @@ void bus_suspend(void)
 void bus_cancel(void)
 {
 	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_cancel_one);
+	WRITE_ONCE(bus.suspended, false);
+	bus_rescan();
 }
 
 void bus_resume(void)
@@ -330,6 +342,7 @@ void bus_resume(void)
 
 	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_resume_one);
 	memalloc_noio_restore(noio);
+	WRITE_ONCE(bus.suspended, false);
 	bus_rescan();
 }
 

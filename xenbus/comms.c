@@ -34,8 +34,11 @@ static struct {
 	/* serialises senders, protects req_prod */
 	struct mutex send_lock;
 	u32 req_prod;
-	/* the reader thread's */
+	/* held while replies are read; protects the next two */
+	struct mutex read_lock;
 	u32 rsp_cons;
+	/* counts fresh rings: half a message of an earlier one is no message */
+	unsigned int epoch;
 	/* set while suspended: the page is not ours to read then */
 	bool paused;
 	unsigned long pfn;
@@ -43,6 +46,7 @@ static struct {
 } comms = {
 	.wait = __WAIT_QUEUE_HEAD_INITIALIZER(comms.wait),
 	.send_lock = __MUTEX_INITIALIZER(comms.send_lock),
+	.read_lock = __MUTEX_INITIALIZER(comms.read_lock),
 };
 
 const char *comms_broken(void)
@@ -237,38 +241,53 @@ static bool comms_reader_wakes(void)
 	return comms_broken();
 }
 
-int comms_receive(struct xs_in *in)
+/*
+ * Take what there is, up to a whole message. Return: 1: @in holds one; 0: not
+ * yet; negative once broken.
+ */
+static int comms_read(struct xs_in *in, unsigned int *epoch)
 {
 	bool took = false;
+	int ready, r = 0;
 
-	for (;;) {
-		int ready = comms_ready();
+	mutex_lock(&comms.read_lock);
+	if (*epoch != comms.epoch)
+		xs_in_reset(in);
+	*epoch = comms.epoch;
+	while (!r && (ready = comms_ready()) != 0) {
 		u32 want;
 		void *to;
-		int r;
 
-		if (ready <= 0) {
-			if (took)
-				pvhvm_evtchn_notify(&comms.ch);
-			took = false;
-			if (kthread_should_stop())
-				return 0;
-			if (ready < 0)
-				return ready;
-			wait_event_idle(comms.wait, comms_reader_wakes());
-			continue;
+		if (ready < 0) {
+			r = ready;
+			break;
 		}
 		to = xs_in_space(in, &want);
 		r = xs_in_took(in, comms_get(to, want, ready));
 		took = true;
 		if (r < 0) {
 			comms_break("a reply longer than the protocol allows");
-			return -EIO;
+			r = -EIO;
 		}
-		if (r) {
-			pvhvm_evtchn_notify(&comms.ch);
-			return 1;
-		}
+	}
+	if (took && r >= 0)
+		pvhvm_evtchn_notify(&comms.ch);
+	mutex_unlock(&comms.read_lock);
+	return r;
+}
+
+int comms_receive(struct xs_in *in)
+{
+	unsigned int epoch = READ_ONCE(comms.epoch);
+
+	for (;;) {
+		int r = comms_read(in, &epoch);
+
+		if (r)
+			return r;
+		if (kthread_should_stop())
+			return 0;
+		wait_event_idle(comms.wait, comms_reader_wakes());
 	}
 }
 
@@ -427,9 +446,12 @@ void comms_exit(void)
 	comms.page = NULL;
 }
 
+/* On return the reader thread is not at the page, and will not be. */
 void comms_pause(void)
 {
+	mutex_lock(&comms.read_lock);
 	WRITE_ONCE(comms.paused, true);
+	mutex_unlock(&comms.read_lock);
 }
 
 void comms_unpause(void)
@@ -454,7 +476,10 @@ int comms_resume(void)
 				  &comms);
 	if (err)
 		goto err_break;
+	mutex_lock(&comms.read_lock);
 	comms_adopt_indices();
+	comms.epoch++;
+	mutex_unlock(&comms.read_lock);
 	comms_unpause();
 	return 0;
 

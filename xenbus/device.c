@@ -350,7 +350,18 @@ void device_shutdown_pv(struct pvhvm_device *pdev)
 	handshake_let_go(pdev);
 }
 
-void device_resume_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
+static int device_resume_driver(struct pvhvm_device *pdev)
+{
+	struct pvhvm_driver *drv = to_pvhvm_driver(pdev->dev.driver);
+	int err = handshake_reset(pdev);
+
+	if (err)
+		return err;
+	pdev->otherend_state = handshake_read(pdev->otherend);
+	return drv->resume ? drv->resume(pdev) : 0;
+}
+
+void device_resume_pv(struct pvhvm_device *pdev)
 {
 	int err;
 
@@ -358,16 +369,12 @@ void device_resume_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 	mutex_lock(&pdev->lock);
 	pdev->state = handshake_read(pdev->nodename);
 	err = device_find_otherend(pdev);
-	if (!err)
-		err = handshake_reset(pdev);
-	if (!err) {
-		pdev->otherend_state = handshake_read(pdev->otherend);
-		if (drv->resume)
-			err = drv->resume(pdev);
-	}
+	if (!err && pdev->live)
+		err = device_resume_driver(pdev);
 	mutex_unlock(&pdev->lock);
 	if (!err)
 		err = device_watch(pdev);
-	if (err)
+	/* not there any more: the scan that follows takes it away */
+	if (err && err != -ENOENT)
 		dev_err(&pdev->dev, "not resumed (%d)\n", err);
 }

@@ -9,9 +9,12 @@
  */
 #include "xenbus.h"
 
+#include <linux/mutex.h>
 #include <linux/reboot.h>
 #include <linux/slab.h>
 #include <linux/sysrq.h>
+
+#include <pvhvm/suspend.h>
 
 static void shutdown_poweroff(void)
 {
@@ -24,11 +27,7 @@ static void shutdown_reboot(void)
 	orderly_reboot();
 }
 
-/*
- * "suspend" gets its line here when platform-pci can do it, and feature-
- * suspend its line below; until then it is answered like any unknown word.
- * A halted guest is of no use to a host, so "halt" is a power-off.
- */
+/* A halted guest is of no use to a host, so "halt" is a power-off. */
 static const struct {
 	const char *word;
 	void (*act)(void);
@@ -36,6 +35,7 @@ static const struct {
 	{ "poweroff", shutdown_poweroff },
 	{ "halt", shutdown_poweroff },
 	{ "reboot", shutdown_reboot },
+	{ "suspend", pvhvm_suspend_request },
 };
 
 /* ---- requests ---- */
@@ -130,12 +130,14 @@ static struct shutdown_feature {
 	{ .node = "feature-reboot" },
 	{ .node = "feature-halt" },
 	{ .node = "feature-sysrq" },
+	{ .node = "feature-suspend" },
 };
 
 static void shutdown_advertise(struct shutdown_feature *f)
 {
 	int err;
 
+	kfree(f->before);
 	f->before = pvhvm_xs_read(PVHVM_XS_NONE, "control", f->node, NULL);
 	if (IS_ERR(f->before))
 		f->before = NULL;
@@ -156,6 +158,27 @@ static void shutdown_withdraw(struct shutdown_feature *f)
 	f->set = false;
 }
 
+/* A resume may come while the module goes; held for both. */
+static DEFINE_MUTEX(shutdown_offer_lock);
+static bool shutdown_offered;
+
+static void shutdown_offer_locked(void)
+{
+	unsigned int i;
+
+	lockdep_assert_held(&shutdown_offer_lock);
+	for (i = 0; i < ARRAY_SIZE(shutdown_features); i++)
+		shutdown_advertise(&shutdown_features[i]);
+}
+
+void shutdown_resume(void)
+{
+	mutex_lock(&shutdown_offer_lock);
+	if (shutdown_offered)
+		shutdown_offer_locked();
+	mutex_unlock(&shutdown_offer_lock);
+}
+
 /* ---- coming and going ---- */
 
 int shutdown_init(void)
@@ -171,8 +194,10 @@ int shutdown_init(void)
 			goto err_unwatch;
 		}
 	}
-	for (i = 0; i < ARRAY_SIZE(shutdown_features); i++)
-		shutdown_advertise(&shutdown_features[i]);
+	mutex_lock(&shutdown_offer_lock);
+	shutdown_offer_locked();
+	shutdown_offered = true;
+	mutex_unlock(&shutdown_offer_lock);
 	return 0;
 
 err_unwatch:
@@ -184,8 +209,11 @@ void shutdown_exit(void)
 {
 	unsigned int i;
 
+	mutex_lock(&shutdown_offer_lock);
+	shutdown_offered = false;
 	for (i = 0; i < ARRAY_SIZE(shutdown_features); i++)
 		shutdown_withdraw(&shutdown_features[i]);
+	mutex_unlock(&shutdown_offer_lock);
 	for (i = 0; i < ARRAY_SIZE(shutdown_watch); i++)
 		pvhvm_xs_unwatch(&shutdown_watch[i]);
 }

@@ -2,10 +2,10 @@
 /*
  * suspend.c: what platform-pci tells us about suspend, carried upwards.
  *
- * Going down: drivers stop, callbacks are kept still, the last requests are
- * answered, the ring is left alone. Coming up is the mirror image; after a
- * real one the server has forgotten us, so watches are set again before
- * drivers start over.
+ * Going down: callbacks are kept still, so that no device connects any more,
+ * drivers stop, the last requests are answered, the ring is left alone. Coming
+ * up is the mirror image; after a real one the server has forgotten us, so
+ * watches are set again before drivers start over.
  */
 #include "xenbus.h"
 
@@ -18,15 +18,16 @@ static int suspend_prepare(void)
 {
 	int err;
 
-	bus_suspend();
+	bus_flush();
 	watch_pause();
+	bus_suspend();
 	err = xs_suspend();
 	suspend_prepared = !err;
 	if (!err)
 		return 0;
 	pr_err("cannot suspend: xenstore requests are still unanswered\n");
-	watch_unpause();
 	bus_cancel();
+	watch_unpause();
 	return err;
 }
 
@@ -34,8 +35,8 @@ static void suspend_undo(void)
 {
 	suspend_prepared = false;
 	xs_resume(false);
-	watch_unpause();
 	bus_cancel();
+	watch_unpause();
 }
 
 static void suspend_resume(void)
@@ -45,6 +46,7 @@ static void suspend_resume(void)
 	watch_resume();
 	watch_unpause();
 	bus_resume();
+	shutdown_resume();
 }
 
 static int suspend_notify(struct notifier_block *nb, unsigned long event,

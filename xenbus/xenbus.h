@@ -107,7 +107,10 @@ int comms_send(const struct kvec *parts, unsigned int nr,
  */
 int comms_receive(struct xs_in *in);
 
-/* Leave the page alone / go on, all being as before. */
+/*
+ * Leave the page alone (sleeps until the reader does) / go on, all being as
+ * before.
+ */
 void comms_pause(void);
 void comms_unpause(void);
 
@@ -229,6 +232,9 @@ void bus_rescan(void);
 /* Run in the bus's workqueue. */
 bool bus_queue(struct work_struct *work);
 
+/* Wait for what is queued while watch callbacks still run: it may need them. */
+void bus_flush(void);
+
 void bus_suspend(void);
 void bus_cancel(void);
 void bus_resume(void);
@@ -251,7 +257,8 @@ bool device_replaced(struct pvhvm_device *pdev);
 int device_probe_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv);
 void device_remove_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv);
 void device_shutdown_pv(struct pvhvm_device *pdev);
-void device_resume_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv);
+/* In a new domain: find the backend again, have the driver start over. */
+void device_resume_pv(struct pvhvm_device *pdev);
 
 /* Nothing to wait for: connected, given up, or idle on purpose. */
 bool device_settled(struct pvhvm_device *pdev);
@@ -271,6 +278,8 @@ void client_quarantine_work(struct work_struct *work);
 
 int shutdown_init(void);
 void shutdown_exit(void);
+/* Advertise in a new domain's directory what the old one's said. */
+void shutdown_resume(void);
 int chardev_init(void);
 void chardev_exit(void);
 int suspend_init(void);

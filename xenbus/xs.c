@@ -144,6 +144,7 @@ void xs_resume(bool fresh)
 {
 	if (fresh) {
 		WRITE_ONCE(xs.generation, xs.generation + 1);
+		WRITE_ONCE(xs.silent, false);
 		comms_resume();
 	} else {
 		comms_unpause();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * get_ringparam once had two arguments: PVHVM_ETHTOOL_RINGPARAM(fn) makes what
- * PVHVM_ETHTOOL_RINGPARAM_FN(fn) then names, for a function with four.
+ * get_ringparam, get_coalesce and set_coalesce once had two arguments:
+ * PVHVM_ETHTOOL_RINGPARAM(fn) makes what PVHVM_ETHTOOL_RINGPARAM_FN(fn) then
+ * names, for a function with four; the same with _COALESCE.
  */
 #ifndef PVHVM_COMPAT_LINUX_ETHTOOL_H
 #define PVHVM_COMPAT_LINUX_ETHTOOL_H
@@ -25,6 +26,23 @@ struct netlink_ext_ack;
 	}							\
 	static_assert(sizeof(&fn##_2), #fn)
 #define PVHVM_ETHTOOL_RINGPARAM_FN(fn)	fn##_2
+#endif
+
+#ifdef HAVE_ETHTOOL_KERNEL_COALESCE
+#define PVHVM_ETHTOOL_COALESCE(fn)	\
+	static_assert(sizeof(&fn), #fn)
+#define PVHVM_ETHTOOL_COALESCE_FN(fn)	fn
+#else
+struct kernel_ethtool_coalesce;
+
+#define PVHVM_ETHTOOL_COALESCE(fn)				\
+	static int fn##_2(struct net_device *dev,		\
+			  struct ethtool_coalesce *coal)	\
+	{							\
+		return fn(dev, coal, NULL, NULL);		\
+	}							\
+	static_assert(sizeof(&fn##_2), #fn)
+#define PVHVM_ETHTOOL_COALESCE_FN(fn)	fn##_2
 #endif
 
 #endif

@@ -28,7 +28,8 @@
  * @type: "vif", "vbd"
  * @id: the number behind it: 0 for vif-0, 768 for vbd-768
  * @nodename: our directory, "device/vif/0"
- * @otherend: the backend's directory; stable while a driver is bound
+ * @otherend: the backend's directory; stable while a driver is bound, but for
+ *	a resume, and then changed before @resume is called
  * @otherend_id: the backend's domain
  * @state: what we last published (enum xenbus_state)
  * @otherend_state: what the backend last published

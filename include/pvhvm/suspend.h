@@ -23,6 +23,15 @@ enum pvhvm_suspend_event {
 	PVHVM_SUSPEND_RESUMED,
 };
 
+/**
+ * pvhvm_suspend_request() - suspend the guest, soon
+ *
+ * The toolstack has asked for it. Says no more about it than the log does:
+ * who wants to know registers. Asked twice before it begins is once.
+ * Context: any.
+ */
+void pvhvm_suspend_request(void);
+
 int pvhvm_suspend_register(struct notifier_block *nb);
 void pvhvm_suspend_unregister(struct notifier_block *nb);
 

@@ -288,6 +288,24 @@ class Bed:
         """Waits for the guest's agent again, after a reboot or a restore."""
         self._guest.hello(total, self._guest_progress)
 
+    def save_restore(self, then="restore /bed/guest.save", save="", check=True):
+        """'xl save' to dom0's disk and 'xl restore' from it; seconds until the guest's agent answers.
+
+        then: what follows the save instead; save: options of it, "-c" for a checkpoint.
+        The first number is the time in 'xl save', the second the time from its end on.
+        """
+        self._guest.close()
+        start = time.monotonic()
+        # a save may take minutes under emulation, and says nothing meanwhile
+        saved = self.xl(f"save {save} {self.config.name} /bed/guest.save", check, stall=600, total=1200)
+        middle = time.monotonic()
+        if then and saved.code == 0:
+            self.xl(then, stall=600, total=1200)
+        self.reconnect_guest()
+        # a test may have put something else in its place
+        self.dom0("rm -f /bed/guest.save", check=False)
+        return middle - start, time.monotonic() - middle
+
     def console(self):
         """The guest's console log so far (since the state was loaded)."""
         return watch.guest_lines(self.machine.serial_log.read_text(errors="replace"))

@@ -40,7 +40,7 @@ static union netf_rx_raw likely_slot(RING_IDX idx)
 		r.rsp.status = (int)(rnd() % 4200) - 50;
 		r.rsp.flags = rnd() % 32;
 	} else if (rnd() % 4) {
-		r.extra.type = rnd() % 6;
+		r.extra.type = rnd() % (NETF_EXTRA_TYPE_END + 1);
 		r.extra.flags = rnd() % 2;
 	}
 	return r;
@@ -142,7 +142,8 @@ static void fuzz_indices(void)
 		RING_IDX prod = rnd() % 2 ? (RING_IDX)rnd() :
 			cons + rnd() % 600 - 300;
 		RING_IDX urgent = cons + rnd() % 600 - 300;
-		RING_IDX e = netf_tx_event(cons, urgent);
+		unsigned int most = 1 + rnd() % NETF_TX_SIZE;
+		RING_IDX e = netf_tx_event(cons, urgent, most);
 
 		if (netf_rsp_prod_ok(prod, cons, pushed))
 			good &= prod - cons <= NETF_TX_SIZE &&
@@ -150,7 +151,7 @@ static void fuzz_indices(void)
 		/* Never in the past, never later than what is waited for. */
 		event &= netf_after(e, cons);
 		if (netf_after(urgent, cons))
-			event &= !netf_after(e, urgent);
+			event &= !netf_after(e, urgent) && e - cons <= most;
 		else
 			event &= e - cons < NETF_TX_SIZE - NETF_TX_ROOM;
 	}

@@ -53,13 +53,21 @@ static void test_span(void)
 
 static void test_tx_event(void)
 {
-	ok(netf_tx_event(10, 11) == 11, "one urgent request: its response");
-	ok(netf_tx_event(10, 30) == 25, "twenty: three quarters");
-	ok(netf_tx_event(10, 12) == 12 && netf_tx_event(10, 13) == 13,
+	ok(netf_tx_event(10, 11, NETF_TX_SIZE) == 11, "one urgent request: its response");
+	ok(netf_tx_event(10, 30, NETF_TX_SIZE) == 25, "twenty: three quarters");
+	ok(netf_tx_event(10, 12, NETF_TX_SIZE) == 12 &&
+	   netf_tx_event(10, 13, NETF_TX_SIZE) == 13,
 	   "two, three: all of them");
-	ok(netf_tx_event(10, 10) == 10 + NETF_TX_LAZY &&
-	   netf_tx_event(10, 7) == 10 + NETF_TX_LAZY, "none: half a ring away");
-	ok(netf_tx_event(0xfffffffc, 4) == 2, "the same across the wrap");
+	ok(netf_tx_event(10, 10, NETF_TX_SIZE) == 10 + NETF_TX_LAZY &&
+	   netf_tx_event(10, 7, NETF_TX_SIZE) == 10 + NETF_TX_LAZY, "none: half a ring away");
+	ok(netf_tx_event(0xfffffffc, 4, NETF_TX_SIZE) == 2,
+	   "the same across the wrap");
+	ok(netf_tx_event(10, 30, 1) == 11 && netf_tx_event(10, 30, 8) == 18 &&
+	   netf_tx_event(10, 10, 1) == 10 + NETF_TX_LAZY,
+	   "a bound for what somebody waits for, not for the rest");
+	ok(netf_rx_event(0xffffffff, false, 16) == 0 &&
+	   netf_rx_event(0xffffffff, true, 16) == 15,
+	   "receive: the next one, or as many as may wait");
 }
 
 static void test_tx_judge(void)
@@ -189,7 +197,7 @@ static void test_rx_extras(void)
 	   st.flaw == NETF_RX_BAD_GSO, "unknown GSO type");
 
 	for (n = 0; n < 256; n++) {
-		if (n && n < XEN_NETIF_EXTRA_TYPE_MAX)
+		if (n && n < NETF_EXTRA_TYPE_END)
 			continue;
 		memset(&st, 0, sizeof(st));
 		step(&st, 0, data_slot(0, 0, 900, NETRXF_extra_info), &p);

@@ -83,6 +83,39 @@ static void test_versions(void)
 	   "a good copy");
 }
 
+static void test_wallclock(void)
+{
+	struct shared_info s = {
+		.wc_version = 7, .wc_sec = 5, .wc_nsec = 6, .wc_sec_hi = 1,
+	};
+	uint64_t ns = 0;
+
+	ok(!clock_wallclock(&s, &ns) && !ns,
+	   "an update of the wall clock under way is seen");
+	s.wc_version = 8;
+	ok(clock_wallclock(&s, &ns) &&
+	   ns == ((1ull << 32) + 5) * 1000000000 + 6,
+	   "the wall clock, beyond 32 bits of seconds");
+}
+
+static void test_forward(void)
+{
+	const uint64_t s = 1000000000, wall = 1700000000 * s, host = wall + 3 * s;
+
+	ok(clock_forward(wall, host, wall, host + 60 * s) == (int64_t)(60 * s),
+	   "a clock that stood still catches up");
+	ok(clock_forward(wall, host, wall + 60 * s, host + 60 * s) == 0,
+	   "one that went on is left alone");
+	ok(clock_forward(wall, host, wall + 60 * s - s / 100,
+			 host + 60 * s) == 0, "a hundredth is not worth it");
+	ok(clock_forward(wall, host, wall + 59 * s, host + 60 * s) ==
+	   (int64_t)s, "a second is");
+	ok(clock_forward(wall, host, wall, host - 60 * s) == 0,
+	   "a host that is behind does not turn the clock back");
+	ok(clock_forward(wall, host, wall + 60 * s, host + s) == 0,
+	   "nor one that is slow");
+}
+
 static struct vcpu_time_info shared;
 static bool stop;
 
@@ -132,6 +165,8 @@ int main(void)
 	test_drift();
 	test_at();
 	test_versions();
+	test_wallclock();
+	test_forward();
 	test_race();
 	printf("1..%u\n", test_nr);
 	return failed != 0;

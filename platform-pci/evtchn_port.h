@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * evtchn_port.h: the books of open ports: evtchn.c keeps them, and
+ * evtchn_suspend.c closes them after a resume.
+ */
+#ifndef PVHVM_EVTCHN_PORT_H
+#define PVHVM_EVTCHN_PORT_H
+
+#include <linux/list.h>
+#include <linux/mutex.h>
+#include <linux/spinlock.h>
+#include <linux/xarray.h>
+
+#include "evtchn.h"
+
+/**
+ * struct evtchn_port - one open port
+ * @port: Xen's number
+ * @irq: Linux's number
+ * @lock: protects the members below it, up to @list
+ * @target: the vCPU Xen notifies; NULL once @dead
+ * @masked: as the interrupt layer wants it
+ * @home: CPU to go to when it comes (back) online, VCPU_NO_CPU for none
+ * @hint: @home was asked for by pvhvm_evtchn_set_cpu() while offline
+ * @dead: of before a resume: Xen knows it no more, its number may be another
+ *	port's; set while all CPUs stand still
+ * @list: all ports, under the books' lock
+ */
+struct evtchn_port {
+	evtchn_port_t port;
+	unsigned int irq;
+	raw_spinlock_t lock;
+	struct platform_vcpu *target;
+	bool masked;
+	unsigned int home;
+	bool hint;
+	bool dead;
+	struct list_head list;
+};
+
+/**
+ * struct evtchn_books - all ports
+ * @lock: protects @ports and the opening and closing of them; held throughout
+ *	a suspend
+ * @ports: of struct evtchn_port
+ * @by_number: those that are not dead, for dispatch, under RCU
+ * @ops: the ABI in use; changes while all CPUs stand still
+ * @epoch: resumes so far. Interrupts of dead ports exist until their owners
+ *	close them, when a new port may have the number already: so it is part
+ *	of the number under which the irq domain knows a port
+ */
+struct evtchn_books {
+	struct mutex lock;	/* see above */
+	struct list_head ports;
+	struct xarray by_number;
+	const struct evtchn_ops *ops;
+	unsigned int epoch;
+};
+
+extern struct evtchn_books evtchn_books;
+
+#endif /* PVHVM_EVTCHN_PORT_H */

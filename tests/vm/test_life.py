@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""What an administrator does to a guest while it works."""
+import pytest
+
+from test_blkfront import switch_by_hand
+from test_netfront import DOM0, pv_up
+from test_suspend import check_fio, check_stream, counts, start_fio, start_stream, unplug_nics
+
+pytestmark = pytest.mark.fresh
+
+DRIVER = "/sys/bus/pvhvm/drivers/pvhvm-netfront"
+LOAD = (f"(while [ ! -e /tmp/load.stop ]; do iperf3 -c {DOM0} -t 5 >>/tmp/load.out 2>&1 || sleep 0.5; "
+        "done; touch /tmp/load.end) >/dev/null 2>&1 &")
+
+
+def stop_load(guest):
+    guest.sh("touch /tmp/load.stop")
+    guest.wait("[ -e /tmp/load.end ]", 60)
+
+
+def interrupts_on(guest, cpu):
+    """Events of our ports that a CPU has handled."""
+    return sum(int(line.split()[1 + cpu]) for line in
+               guest.sh("grep pvhvm-event /proc/interrupts").splitlines())
+
+
+@pytest.mark.pending("not run yet")
+def test_cpu_hotplug_under_load(guest):
+    """A CPU goes and comes ten times under network and disk load; its events come back with it."""
+    pv_up(guest)
+    guest.load("blkfront")
+    dev = "/dev/" + switch_by_hand(guest)
+    guest.bed.dom0("pidof iperf3 >/dev/null || iperf3 -s -D")
+    guest.sh(LOAD)
+    start_stream(guest)
+    start_fio(guest, dev, 60)
+    before = counts(guest)
+    for _ in range(10):
+        guest.sh("echo 0 >/sys/devices/system/cpu/cpu1/online; sleep 1", stall=120)
+        guest.sh("echo 1 >/sys/devices/system/cpu/cpu1/online; sleep 1", stall=120)
+    seen = interrupts_on(guest, 1)
+    guest.sh("sleep 3")
+    assert interrupts_on(guest, 1) > seen
+    stop_load(guest)
+    check_fio(guest)
+    check_stream(guest, 200)
+    assert counts(guest) == before
+
+
+@pytest.mark.pending("not run yet")
+def test_unbind_bind_under_load(guest):
+    """The network driver taken from its device and given back, five times; the connection lives on."""
+    guest.bed.dom0("ip link set xenbr0 address 02:00:00:00:77:01")
+    guest.sh("ip neigh flush all")
+    pv_up(guest)
+    unplug_nics(guest)
+    guest.bed.dom0("pidof iperf3 >/dev/null || iperf3 -s -D")
+    guest.sh(LOAD)
+    start_stream(guest)
+    before = counts(guest)
+    for _ in range(5):
+        guest.sh(f"echo vif-0 >{DRIVER}/unbind; sleep 0.5", stall=120)
+        guest.sh(f"echo vif-0 >{DRIVER}/bind", stall=120)
+        guest.wait_connected("vif-0")
+        name = guest.pv_nic()
+        guest.sh(f"ip addr add 192.168.77.2/24 dev {name}; ip link set {name} up")
+        guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
+        guest.sh("sleep 1")
+    stop_load(guest)
+    check_stream(guest, 100)
+    assert counts(guest) == before
+    assert guest.numbers("grants")["parked"] == 0

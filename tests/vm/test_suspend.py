@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A guest that is saved, restored and checkpointed while it works."""
+import re
+import time
+
+import pytest
+
+from test_blkfront import switch_by_hand
+from test_netfront import DOM0, pv_up
+
+pytestmark = pytest.mark.fresh
+
+UNPLUG = "$(echo /sys/bus/pci/drivers/pvhvm-platform/0*/pvhvm/unplug)"
+LINES = 300
+
+
+def counts(guest):
+    """What is open and lent just now."""
+    return guest.numbers("grants")["used"], guest.numbers("ports")["used"], \
+        guest.read("/sys/devices/pvhvm/xenstore/watches")
+
+
+def start_stream(guest):
+    """A TCP connection to dom0, a line of text every fifth of a second."""
+    guest.bed.dom0("rm -f /bed/stream; (busybox nc -l -p 9000 >/bed/stream </dev/null 2>&1 &); sleep 0.5")
+    guest.sh(f"(bash -c 'for i in $(seq {LINES}); do echo line $i; sleep 0.2; done "
+             f">/dev/tcp/{DOM0}/9000' >/dev/null 2>&1 &)")
+    guest.bed.dom0("i=0; until grep -q 'line 5' /bed/stream; do i=$((i + 1)); [ $i -lt 90 ] || exit 1; "
+                   "sleep 0.3; done", stall=60)
+
+
+def check_stream(guest, lines=LINES):
+    """Every line has come, once, in order."""
+    guest.bed.dom0(f"i=0; until grep -q 'line {lines}' /bed/stream; do i=$((i + 1)); "
+                   "[ $i -lt 300 ] || exit 1; sleep 1; done", stall=120)
+    got = guest.bed.dom0("cat /bed/stream").out.splitlines()
+    assert got[:lines] == [f"line {n}" for n in range(1, lines + 1)]
+
+
+def start_fio(guest, dev, seconds):
+    """Writes that are read back and checked, for a while; all in flight at any moment."""
+    guest.sh(f"rm -f /tmp/fio.code; (fio --name=v --filename={dev} --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k "
+             f"--iodepth=16 --size=24M --verify=crc32c --verify_fatal=1 --verify_backlog=64 --randrepeat=0 "
+             f"--time_based --runtime={seconds} >/tmp/fio.out 2>&1; echo $? >/tmp/fio.code) >/dev/null 2>&1 &")
+    guest.wait(f"[ $(awk '/ {dev[5:]} / {{print $8}}' /proc/diskstats) -gt 50 ]")
+
+
+def check_fio(guest):
+    guest.wait("[ -s /tmp/fio.code ]", 300)
+    assert guest.read("/tmp/fio.code") == "0", guest.read("/tmp/fio.out")
+    assert not re.search(r"verify:.*bad|error", guest.read("/tmp/fio.out"))
+
+
+def check_clock(guest):
+    """The wall clock against dom0's, and monotonic time against what it was."""
+    clocks = guest.bed.clocks()
+    late = (clocks["guest"][0] - clocks["guest"][2]) - (clocks["dom0"][0] - clocks["dom0"][2])
+    # both are read in whole seconds, over a line that takes its time
+    assert abs(late) < 2, f"the guest's wall clock is {late:.1f} s off"
+
+
+def unplug_nics(guest):
+    guest.sh(f"echo nics >{UNPLUG}")
+    assert re.search(r"^nics unplugged", guest.platform("unplug"), re.M)
+    guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
+
+
+def busy_guest(guest, seconds):
+    """Network and disk on PV and at work, the card unplugged, a client with a watch."""
+    # its own choice is the lowest of its ports', which come and go
+    guest.bed.dom0("ip link set xenbr0 address 02:00:00:00:77:01")
+    guest.sh("ip neigh flush all")
+    name = pv_up(guest)
+    unplug_nics(guest)
+    guest.load("blkfront")
+    dev = "/dev/" + switch_by_hand(guest)
+    guest.sh("(xenstore-watch -n 100 data/pvhvm-watched >/tmp/watched 2>&1 &)")
+    guest.wait("grep -q . /tmp/watched")
+    start_stream(guest)
+    start_fio(guest, dev, seconds)
+    return name
+
+
+def check_watch(guest):
+    """The client's watch is set in the new domain, too."""
+    domid = guest.sh("xenstore-read domid")
+    seen = int(guest.sh("wc -l </tmp/watched"))
+    guest.bed.dom0(f"xenstore-write /local/domain/{domid}/data/pvhvm-watched {time.time()}")
+    guest.wait(f"[ $(wc -l </tmp/watched) -gt {seen} ]")
+
+
+def check_life(guest, name, before):
+    guest.wait_connected("vif-0")
+    guest.wait_connected("vbd-768")
+    guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
+    check_watch(guest)
+    check_stream(guest)
+    check_fio(guest)
+    assert counts(guest) == before
+    assert guest.numbers("grants")["parked"] == 0
+    assert re.search(r"^nics unplugged", guest.platform("unplug"), re.M)
+    assert guest.sh("ls /sys/class/net").split() == sorted(["lo", name])
+
+
+def watch_time(guest):
+    """Notes in the guest whether monotonic time turns back or leaps, until /tmp/time.stop is there."""
+    guest.sh("(last=0; while [ ! -e /tmp/time.stop ]; do read -r now _ </proc/uptime; now=${now%.*}${now#*.}; "
+             "[ $now -ge $last ] || echo back $last $now; [ $last = 0 ] || [ $now -lt $((last + 1000)) ] || "
+             "echo leap $last $now; last=$now; sleep 0.05; done >/tmp/time.bad 2>&1; echo end >>/tmp/time.bad) "
+             ">/dev/null 2>&1 &")
+
+
+def check_time(guest):
+    guest.sh("touch /tmp/time.stop")
+    guest.wait("grep -q end /tmp/time.bad")
+    assert guest.read("/tmp/time.bad") == "end"
+
+
+@pytest.mark.parametrize("evtchn, clock", [
+    pytest.param("fifo", "tsc", marks=pytest.mark.pending("passed before it watched the time; not run since")),
+    ("2l", "xen")])
+def test_bare(guest, evtchn, clock):
+    """Platform and xenbus alone come back: events, xenstore, features, clock."""
+    guest.load("platform", "xenbus", platform_evtchn=evtchn)
+    source = "/sys/devices/system/clocksource/clocksource0"
+    # a TSC that the kernel does not trust is not offered
+    if clock in guest.read(f"{source}/available_clocksource").split():
+        guest.sh(f"echo {clock} >{source}/current_clocksource")
+    print("clocksource", guest.read(f"{source}/current_clocksource"))
+    assert clock != "xen" or guest.read(f"{source}/current_clocksource") == "xen"
+    watch_time(guest)
+    domid = guest.sh("xenstore-read domid")
+    assert guest.sh("xenstore-read control/feature-suspend") == "1"
+    before = counts(guest)
+    print(guest.bed.save_restore())
+    assert guest.platform("resumes") == "1"
+    assert guest.sh("xenstore-read domid") != domid
+    assert guest.platform("evtchn_abi") == evtchn
+    assert counts(guest) == before
+    assert guest.sh("xenstore-read control/feature-suspend") == "1"
+    check_time(guest)
+    check_clock(guest)
+    guest.sh("echo 0 >/sys/devices/system/cpu/cpu1/online; xenstore-read domid; "
+             "echo 1 >/sys/devices/system/cpu/cpu1/online; xenstore-read domid")
+    guest.unload("xenbus", "platform")
+
+
+@pytest.mark.pending("not run yet")
+def test_save_restore(guest):
+    """Disk and network at work: nothing lost, nothing left, everything goes on."""
+    name = busy_guest(guest, 60)
+    before = counts(guest)
+    print(guest.bed.save_restore())
+    assert guest.platform("resumes") == "1"
+    check_clock(guest)
+    check_life(guest, name, before)
+    # the emulated card stays away: a look at the bus does not bring it back
+    guest.sh("echo 1 >/sys/bus/pci/rescan; sleep 1")
+    assert "eth0" not in guest.sh("ls /sys/class/net").split()
+
+
+@pytest.mark.pending("not run yet")
+def test_checkpoint(guest):
+    """xl save -c: the guest goes on in the same domain with the same rings."""
+    name = busy_guest(guest, 60)
+    domid = guest.sh("xenstore-read domid")
+    before = counts(guest)
+    print(guest.bed.save_restore(then=None, save="-c"))
+    assert guest.platform("resumes") == "0"
+    assert guest.sh("xenstore-read domid") == domid
+    assert "suspend cancelled" in guest.dmesg()
+    check_clock(guest)
+    check_life(guest, name, before)
+
+
+@pytest.mark.pending("not run yet")
+def test_save_that_fails(guest):
+    """No room for the file: the toolstack lets the guest go on, and can try again."""
+    name = busy_guest(guest, 90)
+    before = counts(guest)
+    guest.bed.dom0("touch /bed/guest.save; mount -t tmpfs -o size=16M save /mnt; "
+                   "touch /mnt/save; mount --bind /mnt/save /bed/guest.save")
+    print(guest.bed.save_restore(check=False))
+    assert guest.platform("resumes") == "0"
+    guest.bed.dom0("umount /bed/guest.save; umount /mnt")
+    print(guest.bed.save_restore())
+    assert guest.platform("resumes") == "1"
+    check_life(guest, name, before)
+
+
+@pytest.mark.pending("not run yet")
+@pytest.mark.slow
+def test_soak(guest):
+    """Fifty times in a row, with everything at work."""
+    for cycle in range(50):
+        if cycle == 0:
+            name = busy_guest(guest, 40)
+            before = counts(guest)
+        else:
+            start_stream(guest)
+            start_fio(guest, "/dev/xvda", 40)
+        print(cycle, guest.bed.save_restore(), flush=True)
+        assert guest.platform("resumes") == str(cycle + 1)
+        check_life(guest, name, before)
