@@ -61,6 +61,7 @@ static void device_disconnect(struct netf_dev *nd)
 	cancel_delayed_work_sync(&nd->announce);
 	netf_netdev_dead(nd);
 	twin_down(nd);
+	netf_ctrl_free(nd);
 	for (i = 0; i < nd->nr_queues; i++)
 		netf_queue_free(&nd->queue[i]);
 	WRITE_ONCE(nd->nr_queues, 0);
@@ -86,12 +87,16 @@ static int device_build(struct netf_dev *nd)
 			"the backend cannot copy (feature-rx-copy): too old\n");
 		return -EOPNOTSUPP;
 	}
+	/* If it changes meanwhile, device_live() finds out. */
+	nd->conn_xdp = rcu_access_pointer(nd->xdp_prog);
 	n = netf_queues_to_be(nd);
 	for (i = 0; i < n && !err; i++) {
 		/* Counted before it is built: so it is freed if that fails. */
 		WRITE_ONCE(nd->nr_queues, i + 1);
 		err = netf_queue_build(&nd->queue[i]);
 	}
+	if (!err)
+		err = netf_ctrl_build(nd);
 	if (err)
 		return err;
 
@@ -134,7 +139,8 @@ static bool device_is_stale(const struct netf_dev *nd)
 {
 	ASSERT_RTNL();
 	return nd->live && !nd->broken &&
-		nd->nr_queues != netf_queues_to_be(nd);
+		(nd->nr_queues != netf_queues_to_be(nd) ||
+		 nd->conn_xdp != !!rcu_access_pointer(nd->xdp_prog));
 }
 
 void netf_renegotiate(struct netf_dev *nd)

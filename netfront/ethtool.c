@@ -194,6 +194,7 @@ static void netf_get_ethtool_stats(struct net_device *dev,
 	}
 }
 
+PVHVM_ETHTOOL_RXFH(netf_get_rxfh, netf_set_rxfh);
 PVHVM_ETHTOOL_RINGPARAM(netf_get_ringparam);
 PVHVM_ETHTOOL_COALESCE(netf_get_coalesce);
 PVHVM_ETHTOOL_COALESCE(netf_set_coalesce);
@@ -210,6 +211,11 @@ const struct ethtool_ops netf_ethtool_ops = {
 	.get_coalesce = PVHVM_ETHTOOL_COALESCE_FN(netf_get_coalesce),
 	.set_coalesce = PVHVM_ETHTOOL_COALESCE_FN(netf_set_coalesce),
 	.get_ringparam = PVHVM_ETHTOOL_RINGPARAM_FN(netf_get_ringparam),
+	.get_rxnfc = netf_get_rxnfc,
+	.get_rxfh_indir_size = netf_get_rxfh_size,
+	.get_rxfh_key_size = netf_get_rxfh_key_size,
+	.get_rxfh = PVHVM_ETHTOOL_RXFH_FN(netf_get_rxfh),
+	.set_rxfh = PVHVM_ETHTOOL_RXFH_FN(netf_set_rxfh),
 	.get_sset_count = netf_get_sset_count,
 	.get_strings = netf_get_strings,
 	.get_ethtool_stats = netf_get_ethtool_stats,

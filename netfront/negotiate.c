@@ -4,6 +4,7 @@
  */
 #include "netfront.h"
 
+#include <linux/bpf.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
@@ -41,6 +42,8 @@ void netf_read_features(struct netf_dev *nd)
 	 */
 	feat->mcast = offers(nd, "feature-multicast-control") &&
 		offers(nd, "feature-dynamic-multicast-control");
+	feat->ctrl = offers(nd, "feature-ctrl-ring");
+	feat->xdp_headroom = offers(nd, "feature-xdp-headroom");
 	feat->carrier = netf_read_carrier(nd);
 }
 
@@ -57,6 +60,10 @@ static const char *const stale_key[] = {
 /* What we can take in, whatever the backend is going to make of it. */
 static const char *const offered_key[] = {
 	"request-rx-copy", "feature-rx-notify", "feature-sg",
+};
+
+/* The same, but not for a program: it wants whole packets, and complete. */
+static const char *const offload_key[] = {
 	"feature-gso-tcpv4", "feature-gso-tcpv6", "feature-ipv6-csum-offload",
 };
 
@@ -135,6 +142,39 @@ static int write_queues(u32 txn, const struct netf_dev *nd)
 	return err;
 }
 
+static int write_offloads(u32 txn, const struct netf_dev *nd)
+{
+	const char *dir = nd->pdev->nodename;
+	unsigned int i;
+	int err = 0;
+
+	for (i = 0; i < ARRAY_SIZE(offload_key) && !err; i++)
+		err = pvhvm_xs_write(txn, dir, offload_key[i],
+				     nd->conn_xdp ? "0" : "1");
+	if (err || !nd->conn_xdp)
+		return err;
+	err = pvhvm_xs_write(txn, dir, "feature-no-csum-offload", "1");
+	if (!err && nd->feat.xdp_headroom)
+		err = pvhvm_xs_printf(txn, dir, "xdp-headroom", "%u",
+				      XDP_PACKET_HEADROOM);
+	return err;
+}
+
+static int write_ctrl(u32 txn, const struct netf_dev *nd)
+{
+	const char *dir = nd->pdev->nodename;
+	int err;
+
+	if (!nd->ctrl.sring)
+		return 0;
+	err = pvhvm_xs_printf(txn, dir, "ctrl-ring-ref", "%u",
+			      nd->ctrl.ring.ref[0]);
+	if (err)
+		return err;
+	return pvhvm_xs_printf(txn, dir, "event-channel-ctrl", "%u",
+			       nd->ctrl.chan.port);
+}
+
 static int publish(u32 txn, void *arg)
 {
 	const struct netf_dev *nd = arg;
@@ -147,6 +187,10 @@ static int publish(u32 txn, void *arg)
 		err = write_queues(txn, nd);
 	for (i = 0; i < ARRAY_SIZE(offered_key) && !err; i++)
 		err = pvhvm_xs_write(txn, dir, offered_key[i], "1");
+	if (!err)
+		err = write_offloads(txn, nd);
+	if (!err)
+		err = write_ctrl(txn, nd);
 	return err;
 }
 

@@ -20,6 +20,8 @@
 /* What a backend may let us do. */
 #define OFFLOADS	(NETIF_F_SG | NETIF_F_IP_CSUM | NETIF_F_IPV6_CSUM | \
 			 NETIF_F_TSO | NETIF_F_TSO6)
+/* What it may do for us, if asked. */
+#define WISHES		NETIF_F_RXHASH
 
 /* ---- operations; under RTNL where not said otherwise ---- */
 
@@ -28,7 +30,9 @@ static void netdev_start(struct netf_dev *nd)
 	unsigned int i;
 
 	for (i = 0; i < nd->nr_queues; i++) {
-		WRITE_ONCE(nd->queue[i].rx.active, true);
+		/* No packet passes a program that has come meanwhile. */
+		WRITE_ONCE(nd->queue[i].rx.active, nd->conn_xdp ||
+			   !rcu_access_pointer(nd->xdp_prog));
 		/* The first poll fills the ring. */
 		local_bh_disable();
 		napi_schedule(&nd->queue[i].napi);
@@ -77,11 +81,29 @@ static netdev_features_t netf_fix_features(struct net_device *dev,
 		features &= ~NETIF_F_TSO;
 	if (!feat->gso_tcpv6)
 		features &= ~NETIF_F_TSO6;
+	if (!feat->ctrl)
+		features &= ~NETIF_F_RXHASH;
 	return features;
+}
+
+static int netf_set_features(struct net_device *dev,
+			     netdev_features_t features)
+{
+	struct netf_dev *nd = netdev_priv(dev);
+
+	/* Without a connection the next one is told. */
+	if (!nd->live || !((features ^ dev->features) & NETIF_F_RXHASH))
+		return 0;
+	return netf_rss_apply(nd, features & NETIF_F_RXHASH);
 }
 
 static int netf_change_mtu(struct net_device *dev, int mtu)
 {
+	const struct netf_dev *nd = netdev_priv(dev);
+
+	if (rcu_access_pointer(nd->xdp_prog) &&
+	    mtu > (int)netf_xdp_max_mtu())
+		return -EINVAL;
 	WRITE_ONCE(dev->mtu, mtu);
 	return 0;
 }
@@ -113,8 +135,11 @@ static const struct net_device_ops netf_netdev_ops = {
 	.ndo_tx_timeout = netf_tx_timeout,
 	.ndo_get_stats64 = netf_get_stats64,
 	.ndo_fix_features = netf_fix_features,
+	.ndo_set_features = netf_set_features,
 	.ndo_change_mtu = netf_change_mtu,
 	.ndo_set_rx_mode = netf_set_rx_mode,
+	.ndo_bpf = netf_bpf,
+	.ndo_xdp_xmit = netf_xdp_xmit,
 	.ndo_set_mac_address = eth_mac_addr,
 	.ndo_validate_addr = eth_validate_addr,
 };
@@ -159,9 +184,11 @@ struct netf_dev *netf_netdev_alloc(struct pvhvm_device *pdev)
 	dev->ethtool_ops = &netf_ethtool_ops;
 	/* it takes over the emulated card's name while traffic runs */
 	dev->priv_flags |= IFF_LIVE_RENAME_OK;
-	dev->hw_features = OFFLOADS;
+	dev->hw_features = OFFLOADS | WISHES;
 	dev->features = OFFLOADS | NETIF_F_RXCSUM | NETIF_F_HIGHDMA |
 		NETIF_F_GSO_ROBUST;
+	pvhvm_xdp_features(dev);
+	netf_rss_init(nd);
 	dev->min_mtu = ETH_MIN_MTU;
 	dev->max_mtu = XEN_NETIF_MAX_TX_SIZE - ETH_HLEN;
 	netif_carrier_off(dev);
@@ -236,6 +263,8 @@ int netf_netdev_live(struct netf_dev *nd)
 		napi_enable(&nd->queue[i].napi);
 	}
 	WRITE_ONCE(nd->live, true);
+	if ((dev->features & NETIF_F_RXHASH) && netf_rss_apply(nd, true))
+		netdev_warn(dev, "the backend does not hash\n");
 	if (netif_running(dev))
 		netdev_start(nd);
 	if (nd->feat.carrier)

@@ -6,8 +6,11 @@
  *	device		one vif's life: probe, states, remove
  *	  netdev	the network device and its operations; ethtool, stats
  *	  negotiate	features in, keys out
+ *	  ctrl, rss	the control ring; receive steering over it
+ *	  mcast		the backend's multicast filter
  *	  queue		memory, grants and channels of one queue; its NAPI
  *	    tx, rx	the data path, nothing else
+ *	    xdp		programs that see packets first
  *
  * Who locks what. The bus serialises probe, state changes and remove (the
  * device's lock). What those share with the stack's operations changes under
@@ -28,15 +31,22 @@
 #include <linux/netdevice.h>
 #include <linux/timer.h>
 #include <linux/u64_stats_sync.h>
+#include <linux/wait.h>
 #include <linux/workqueue.h>
+#include <net/xdp.h>
 
 #include <pvhvm/bus.h>
 #include <pvhvm/evtchn.h>
 #include <pvhvm/grant.h>
 
+#include "stats.h"
 #include "wire.h"
 
+struct bpf_prog;
+struct netdev_bpf;
+struct netlink_ext_ack;
 struct page_pool;
+struct xdp_frame;
 
 /* A cell holds a small packet, or the head of a larger one. */
 #define NETF_CELL_SIZE		256u
@@ -56,56 +66,9 @@ struct page_pool;
 #define NETF_NAME_SIZE		24
 
 /**
- * struct netf_qstats - one queue's counters
- *
- * They outlive the queue: counts go on after a reconnect. Two writers, two
- * blocks: the first changes under the transmit lock, the second in NAPI,
- * the two *_events in their interrupt handlers. The names, for ethtool -S,
- * are in stats.c.
- */
-struct netf_qstats {
-	struct u64_stats_sync xmit_sync;
-	u64_stats_t tx_packets;
-	u64_stats_t tx_bytes;
-	u64_stats_t tx_slots;
-	u64_stats_t tx_copied;
-	u64_stats_t tx_gso;
-	u64_stats_t tx_linearized;
-	u64_stats_t tx_doorbells;
-	u64_stats_t tx_doorbells_saved;
-	u64_stats_t tx_stop_ring_full;
-	u64_stats_t tx_stop_down;
-	u64_stats_t tx_drop_down;
-	u64_stats_t tx_drop_too_long;
-	u64_stats_t tx_drop_no_memory;
-
-	struct u64_stats_sync napi_sync ____cacheline_aligned_in_smp;
-	u64_stats_t rx_packets;
-	u64_stats_t rx_bytes;
-	u64_stats_t rx_slots;
-	u64_stats_t rx_copied;
-	u64_stats_t rx_gso;
-	u64_stats_t rx_csum_fixed;
-	u64_stats_t rx_doorbells;
-	u64_stats_t rx_doorbells_saved;
-	u64_stats_t rx_refill_failed;
-	u64_stats_t rx_drop_backend;
-	u64_stats_t rx_drop_malformed;
-	u64_stats_t rx_drop_too_long;
-	u64_stats_t rx_drop_no_memory;
-	u64_stats_t rx_drop_down;
-	u64_stats_t tx_failed;
-	u64_stats_t tx_wakes;
-	u64_stats_t polls;
-	u64_stats_t breaches;
-
-	u64_stats_t tx_events ____cacheline_aligned_in_smp;
-	u64_stats_t rx_events;
-};
-
-/**
  * struct netf_tx_slot - bookkeeping behind a transmit request id
  * @skb: on a packet's first slot: freed with the packet's last response
+ * @frame: the same, for a packet that is an XDP frame
  * @page: granted page; NULL when the slot's cell was used
  * @ref: the slot's own grant reference, for good
  * @first: id of the packet's first slot
@@ -116,6 +79,7 @@ struct netf_qstats {
  */
 struct netf_tx_slot {
 	struct sk_buff *skb;
+	struct xdp_frame *frame;
 	struct page *page;
 	grant_ref_t ref;
 	u16 first;
@@ -192,6 +156,9 @@ struct netf_rx_slot {
  * @headers: its headers, if understood
  * @dropping: the packet under way will not be delivered
  * @active: deliver and refill (the interface is up); else discard
+ * @held: with XDP: the packet under way, @held_len bytes at @held_off
+ * @xdp: the connection was made for a program; see xdp.c
+ * @redirected: packets wait for xdp_do_flush()
  * @moderate: polls when few responses came and no event is due for them
  */
 struct netf_rx {
@@ -208,6 +175,13 @@ struct netf_rx {
 	struct netf_rx_state state;
 	struct netf_headers headers;
 	struct sk_buff *skb;
+
+	bool xdp;
+	bool redirected;
+	struct page *held;
+	u16 held_off;
+	u16 held_len;
+	struct xdp_rxq_info rxq;
 
 	struct timer_list refill;
 	struct hrtimer moderate;
@@ -251,6 +225,8 @@ struct netf_features {
 	bool csum_ipv6;
 	bool split_channels;
 	bool carrier;
+	bool xdp_headroom;
+	bool ctrl;		/* a control ring */
 	bool mcast;		/* and at any time: the dynamic kind */
 };
 
@@ -273,6 +249,40 @@ struct netf_mcast {
 };
 
 /**
+ * struct netf_ctrl - the control ring; @sring is NULL when there is none
+ * @prod: requests made, answered or not; one at a time
+ * @silent: the backend did not answer in time: ask no more
+ * @page: granted read-only: what does not fit a request
+ * @wait: for the answer
+ *
+ * All of it under RTNL, but for building and freeing.
+ */
+struct netf_ctrl {
+	struct xen_netif_ctrl_sring *sring;
+	RING_IDX prod;
+	bool silent;
+	void *page;
+	grant_ref_t page_ref;
+	wait_queue_head_t wait;
+	struct pvhvm_grants grants;
+	struct pvhvm_ring ring;
+	struct pvhvm_evtchn chan;
+	char name[NETF_NAME_SIZE];
+};
+
+/**
+ * struct netf_rss - how the backend is to choose queues; see rss.c
+ *
+ * Outlives connections. Used when NETIF_F_RXHASH is on. Under RTNL.
+ * @chosen: the table is somebody's, not ours
+ */
+struct netf_rss {
+	bool chosen;
+	u8 key[NETF_RSS_KEY];
+	u32 map[NETF_RSS_MAP];
+};
+
+/**
  * struct netf_dev - one vif; lives in its net_device
  * @queue: @max_queues of them, for the device's whole life
  * @nr_queues: built, hence published to the backend; changes under RTNL
@@ -284,6 +294,9 @@ struct netf_mcast {
  * @rx_frames: receive slots that may wait for one event while packets come
  * @rx_usecs: how long they may wait; 0 when @rx_frames is 1
  * @tx_frames: see netf_tx_event(); these three are written under RTNL
+ * @xdp_prog: the program, or NULL; changes under RTNL
+ * @conn_xdp: the connection was made for a program: packets with headroom,
+ *	complete checksums, none large
  * @renegotiate: closes the connection, to be made anew as it is wanted now
  * @twin: counted as a connected twin of an emulated NIC
  * @restart: begin again once the backend has closed
@@ -307,6 +320,8 @@ struct netf_dev {
 	unsigned int rx_frames;
 	unsigned int rx_usecs;
 	unsigned int tx_frames;
+	struct bpf_prog __rcu *xdp_prog;
+	bool conn_xdp;
 	struct delayed_work renegotiate;
 	atomic_t twin;
 	bool restart;
@@ -315,6 +330,8 @@ struct netf_dev {
 	unsigned int step;
 	unsigned int tx_given_up;
 	struct netf_features feat;
+	struct netf_ctrl ctrl;
+	struct netf_rss rss;
 	struct netf_mcast mcast;
 	struct pvhvm_xs_watch carrier_watch;
 };
@@ -385,6 +402,51 @@ void netf_netdev_free(struct netf_dev *nd);
 int netf_netdev_live(struct netf_dev *nd);
 void netf_netdev_dead(struct netf_dev *nd);
 
+/* ---- ctrl.c ---- */
+
+/**
+ * netf_ctrl_build() - the control ring, if the backend offers one
+ * netf_ctrl_free() - the counterpart, for a half-built one too
+ * Context: process; may sleep. Return: 0 or negative errno.
+ */
+int netf_ctrl_build(struct netf_dev *nd);
+void netf_ctrl_free(struct netf_dev *nd);
+
+/**
+ * netf_ctrl_request() - ask, and wait for the answer
+ * @type: XEN_NETIF_CTRL_TYPE_*
+ * @d0: data[0], and so on
+ * @data: where the answer's data goes, or NULL
+ *
+ * Context: process, under RTNL; sleeps, for seconds if the backend does not
+ * answer. Return: 0, or negative errno: -EOPNOTSUPP, -EINVAL or -ENOSPC are the
+ * backend's.
+ */
+int netf_ctrl_request(struct netf_dev *nd, u16 type, u32 d0, u32 d1, u32 d2,
+		      u32 *data);
+
+/* ---- rss.c ---- */
+
+struct ethtool_rxfh_param;
+struct ethtool_rxnfc;
+
+void netf_rss_init(struct netf_dev *nd);
+
+/**
+ * netf_rss_apply() - tell the backend to hash, and how; or not to
+ * Context: process, under RTNL, connected. Return: 0 or negative errno.
+ */
+int netf_rss_apply(struct netf_dev *nd, bool on);
+
+/* Of ethtool. */
+int netf_get_rxnfc(struct net_device *dev, struct ethtool_rxnfc *info,
+		   u32 *rules);
+u32 netf_get_rxfh_size(struct net_device *dev);
+u32 netf_get_rxfh_key_size(struct net_device *dev);
+int netf_get_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh);
+int netf_set_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh,
+		  struct netlink_ext_ack *extack);
+
 /* ---- mcast.c ---- */
 
 /**
@@ -414,11 +476,6 @@ void netf_netdev_unpause(struct netf_dev *nd);
 /* ---- ethtool.c, stats.c ---- */
 
 extern const struct ethtool_ops netf_ethtool_ops;
-
-/* The counters' names and values, in the same order. Context: any. */
-unsigned int netf_stats_count(void);
-const char *netf_stats_name(unsigned int i);
-u64 netf_stats_value(const struct netf_qstats *stats, unsigned int i);
 
 /* ndo_get_stats64 */
 void netf_get_stats64(struct net_device *dev, struct rtnl_link_stats64 *sum);
@@ -471,6 +528,14 @@ netdev_tx_t netf_start_xmit(struct sk_buff *skb, struct net_device *dev);
 void netf_tx_flush(struct netf_queue *q);
 
 /**
+ * netf_tx_frame() - put an XDP frame on the ring; the caller flushes
+ *
+ * Context: under the transmit lock. Return: false when the frame is still the
+ * caller's: the ring is full, or the backend could not take it.
+ */
+bool netf_tx_frame(struct netf_queue *q, struct xdp_frame *frame);
+
+/**
  * netf_tx_mcast() - add an address to the backend's filter, or take it away
  *
  * Context: process; the connection must not end meanwhile.
@@ -499,10 +564,60 @@ bool netf_tx_arm(struct netf_queue *q);
  */
 int netf_rx_poll(struct netf_queue *q, int budget);
 
+/* Take a slot's page away from the backend. Return: NULL on a breach. */
+static inline struct page *netf_rx_claim(struct netf_rx_slot *slot)
+{
+	struct page *page = slot->page;
+
+	if (!pvhvm_grant_end(slot->ref))
+		return NULL;
+	slot->page = NULL;
+	return page;
+}
+
 /**
  * netf_rx_arm() - as netf_tx_arm(), for the receive half
  * @busy: packets came in the poll that has just completed
  */
 bool netf_rx_arm(struct netf_queue *q, bool busy);
+
+/* ---- xdp.c ---- */
+
+/* ndo_bpf. Context: under RTNL. */
+int netf_bpf(struct net_device *dev, struct netdev_bpf *bpf);
+
+/* ndo_xdp_xmit. Context: softirq. */
+int netf_xdp_xmit(struct net_device *dev, int n, struct xdp_frame **frames,
+		  u32 flags);
+
+/* The largest MTU with a program. */
+unsigned int netf_xdp_max_mtu(void);
+
+/**
+ * netf_xdp_attach() - the queue's pool and packets are for a program
+ * netf_xdp_detach() - the counterpart, before the pool is destroyed
+ * Context: process; may sleep. Return: 0 or negative errno.
+ */
+int netf_xdp_attach(struct netf_queue *q);
+void netf_xdp_detach(struct netf_queue *q);
+
+/**
+ * netf_xdp_take() - keep a packet's only slot until its extras are known
+ *
+ * Context: NAPI. Return: NETF_OK or the breach.
+ */
+enum netf_breach netf_xdp_take(struct netf_queue *q, struct netf_rx_slot *slot,
+			       const struct netf_rx_piece *piece);
+
+/**
+ * netf_xdp_run() - the packet kept is complete: run the program on it
+ *
+ * Context: NAPI. Return: an skb to deliver; NULL when the packet went
+ * somewhere else.
+ */
+struct sk_buff *netf_xdp_run(struct netf_queue *q);
+
+/* The poll ends: hand on what was redirected. Context: NAPI. */
+void netf_xdp_flush(struct netf_queue *q);
 
 #endif /* PVHVM_NETFRONT_H */

@@ -81,6 +81,7 @@ static int queue_poll(struct napi_struct *napi, int budget)
 
 	WRITE_ONCE(q->polling, smp_processor_id());
 	work = netf_rx_poll(q, budget);
+	netf_xdp_flush(q);
 	if (work < budget && napi_complete_done(napi, work) &&
 	    likely(!READ_ONCE(q->nd->broken))) {
 		again = netf_rx_arm(q, work);
@@ -193,7 +194,7 @@ static int queue_pool(struct netf_queue *q)
 	if (IS_ERR(pool))
 		return PTR_ERR(pool);
 	q->rx.pool = pool;
-	return 0;
+	return q->nd->conn_xdp ? netf_xdp_attach(q) : 0;
 }
 
 static int queue_channels(struct netf_queue *q)
@@ -349,6 +350,8 @@ static void queue_park_tx(struct netf_dev *nd, struct netf_tx *tx)
 	}
 	for (i = 0; tx->slot && i < NETF_TX_SIZE; i++) {
 		dev_kfree_skb_any(tx->slot[i].skb);
+		if (tx->slot[i].frame)
+			xdp_return_frame(tx->slot[i].frame);
 		if (tx->slot[i].ref)
 			pvhvm_grant_put(&tx->grants, tx->slot[i].ref);
 	}
@@ -402,6 +405,9 @@ void netf_queue_free(struct netf_queue *q)
 	pvhvm_grants_release(&rx->grants);
 
 	kfree_skb(rx->skb);
+	if (rx->held)
+		page_pool_put_full_page(rx->pool, rx->held, false);
+	netf_xdp_detach(q);
 	if (rx->pool)
 		page_pool_destroy(rx->pool);
 	pvhvm_ring_free(&tx->ring);

@@ -85,22 +85,14 @@ static void rx_fill(struct netf_queue *q)
 
 /* ---- building ---- */
 
-/* Take a slot's page away from the backend. Return: NULL on a breach. */
-static struct page *rx_claim(struct netf_rx_slot *slot)
-{
-	struct page *page = slot->page;
-
-	if (!pvhvm_grant_end(slot->ref))
-		return NULL;
-	slot->page = NULL;
-	return page;
-}
-
 static void rx_abandon(struct netf_rx *rx)
 {
 	if (rx->skb)
 		kfree_skb(rx->skb);
 	rx->skb = NULL;
+	if (rx->held)
+		page_pool_recycle_direct(rx->pool, rx->held);
+	rx->held = NULL;
 	rx->dropping = true;
 }
 
@@ -150,7 +142,7 @@ static enum netf_breach rx_begin(struct netf_queue *q,
 		rx_copy(q, slot, piece);
 		return NETF_OK;
 	}
-	page = rx_claim(slot);
+	page = netf_rx_claim(slot);
 	if (!page)
 		return NETF_BREACH_RX_GRANT;
 
@@ -186,7 +178,7 @@ static enum netf_breach rx_continue(struct netf_queue *q,
 		rx_abandon(rx);
 		return NETF_OK;
 	}
-	page = rx_claim(slot);
+	page = netf_rx_claim(slot);
 	if (!page)
 		return NETF_BREACH_RX_GRANT;
 	rx_add_page(rx, page, piece->offset, piece->size);
@@ -258,6 +250,9 @@ static void rx_deliver(struct netf_queue *q, struct sk_buff *skb)
 	if (unlikely(!rx_set_csum(q, skb)))
 		goto malformed;
 	skb_record_rx_queue(skb, q->index);
+	if (q->rx.state.hashed)
+		skb_set_hash(skb, q->rx.state.hash, q->rx.state.hash_l4 ?
+			     PKT_HASH_TYPE_L4 : PKT_HASH_TYPE_L3);
 
 	u64_stats_update_begin(&st->napi_sync);
 	u64_stats_inc(&st->rx_packets);
@@ -276,7 +271,7 @@ malformed:
 static void rx_finish(struct netf_queue *q)
 {
 	struct netf_rx *rx = &q->rx;
-	struct sk_buff *skb = rx->skb;
+	struct sk_buff *skb = rx->held ? netf_xdp_run(q) : rx->skb;
 
 	rx->skb = NULL;
 	if (rx->state.flaw == NETF_RX_FAILED)
@@ -316,7 +311,8 @@ static enum netf_breach rx_take(struct netf_queue *q, RING_IDX idx,
 		rx_abandon(rx);
 	}
 	if (piece.data && !rx->dropping)
-		breach = piece.first ? rx_begin(q, slot, &piece) :
+		breach = rx->xdp ? netf_xdp_take(q, slot, &piece) :
+			piece.first ? rx_begin(q, slot, &piece) :
 			rx_continue(q, slot, &piece);
 	*last = piece.last;
 	return breach;

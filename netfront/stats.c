@@ -27,6 +27,8 @@ static const struct stat_entry stat_table[] = {
 	STAT(tx_stop_down),
 	STAT(tx_wakes),
 	STAT(tx_failed),
+	STAT(tx_xdp),
+	STAT(tx_xdp_full),
 	STAT(tx_drop_down),
 	STAT(tx_drop_too_long),
 	STAT(tx_drop_no_memory),
@@ -45,6 +47,13 @@ static const struct stat_entry stat_table[] = {
 	STAT(rx_drop_too_long),
 	STAT(rx_drop_no_memory),
 	STAT(rx_drop_down),
+	STAT(rx_xdp_pass),
+	STAT(rx_xdp_drop),
+	STAT(rx_xdp_tx),
+	STAT(rx_xdp_redirect),
+	STAT(rx_xdp_aborted),
+	STAT(rx_xdp_copied),
+	STAT(rx_xdp_unfit),
 	STAT(polls),
 	STAT(breaches),
 };
@@ -77,7 +86,8 @@ static void stats_add_xmit(const struct netf_qstats *st,
 		bytes = u64_stats_read(&st->tx_bytes);
 		dropped = u64_stats_read(&st->tx_drop_down) +
 			  u64_stats_read(&st->tx_drop_too_long) +
-			  u64_stats_read(&st->tx_drop_no_memory);
+			  u64_stats_read(&st->tx_drop_no_memory) +
+			  u64_stats_read(&st->tx_xdp_full);
 	} while (u64_stats_fetch_retry(&st->xmit_sync, start));
 
 	sum->tx_packets += packets;
@@ -96,7 +106,8 @@ static void stats_add_napi(const struct netf_qstats *st,
 		packets = u64_stats_read(&st->rx_packets);
 		bytes = u64_stats_read(&st->rx_bytes);
 		dropped = u64_stats_read(&st->rx_drop_no_memory) +
-			  u64_stats_read(&st->rx_drop_too_long);
+			  u64_stats_read(&st->rx_drop_too_long) +
+			  u64_stats_read(&st->rx_xdp_unfit);
 		errors = u64_stats_read(&st->rx_drop_backend) +
 			 u64_stats_read(&st->rx_drop_malformed);
 		tx_errors = u64_stats_read(&st->tx_failed);

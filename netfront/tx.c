@@ -24,7 +24,8 @@ struct tx_plan {
 /* A packet being written. */
 struct tx_cursor {
 	struct netf_tx *tx;
-	struct sk_buff *skb;
+	const struct sk_buff *gso;	/* tells the segments; or NULL */
+	unsigned int len;	/* bytes in all */
 	unsigned int to_go;	/* data slots */
 	u16 first;		/* id of the first one */
 	u16 flags;		/* for the next one */
@@ -223,8 +224,8 @@ static void tx_put(struct tx_cursor *c, u16 id, grant_ref_t ref,
 		c->started = true;
 		c->first = id;
 		slot->left = c->to_go;
-		req.size = c->skb->len;
-		gso = skb_is_gso(c->skb);
+		req.size = c->len;
+		gso = c->gso;
 		if (gso)
 			req.flags |= NETTXF_extra_info;
 		c->flags = 0;
@@ -237,17 +238,21 @@ static void tx_put(struct tx_cursor *c, u16 id, grant_ref_t ref,
 	*tx_request(tx, tx->prod) = req;
 	WRITE_ONCE(tx->prod, tx->prod + 1);
 	if (gso)
-		tx_put_gso(tx, c->skb);
+		tx_put_gso(tx, c->gso);
+}
+
+/* The next id's cell: filled, then put. */
+static void *tx_next_cell(const struct netf_tx *tx)
+{
+	return tx_cell(tx, tx->id_ring[tx->id_head & (NETF_TX_SIZE - 1)]);
 }
 
 static void tx_put_cell(struct tx_cursor *c, unsigned int len)
 {
 	struct netf_tx *tx = c->tx;
+	void *cell = tx_next_cell(tx);
 	u16 id = tx_id_take(tx);
-	void *cell = tx_cell(tx, id);
 
-	/* Cannot fail: the plan's length is within the packet. */
-	skb_copy_bits(c->skb, 0, cell, len);
 	tx_put(c, id, tx->cell_ref[id / NETF_CELLS_PER_PAGE],
 	       offset_in_page(cell), len);
 }
@@ -288,15 +293,19 @@ static void tx_write(struct netf_tx *tx, struct sk_buff *skb,
 {
 	struct tx_cursor c = {
 		.tx = tx,
-		.skb = skb,
+		.gso = skb_is_gso(skb) ? skb : NULL,
+		.len = skb->len,
 		.to_go = plan->slots,
 		.flags = tx_csum_flags(skb),
 	};
 	unsigned int rest = skb_headlen(skb) - plan->copy;
 	int i;
 
-	if (plan->copy)
+	if (plan->copy) {
+		/* Cannot fail: the plan's length is within the packet. */
+		skb_copy_bits(skb, 0, tx_next_cell(tx), plan->copy);
 		tx_put_cell(&c, plan->copy);
+	}
 	if (rest)
 		tx_put_pages(&c, virt_to_page(skb->data),
 			     offset_in_page(skb->data) + plan->copy, rest,
@@ -315,13 +324,80 @@ static void tx_write_whole(struct netf_tx *tx, struct sk_buff *skb)
 {
 	struct tx_cursor c = {
 		.tx = tx,
-		.skb = skb,
+		.gso = skb_is_gso(skb) ? skb : NULL,
+		.len = skb->len,
 		.to_go = 1,
 		.flags = tx_csum_flags(skb),
 	};
 
+	skb_copy_bits(skb, 0, tx_next_cell(tx), skb->len);
 	tx_put_cell(&c, skb->len);
 	dev_consume_skb_any(skb);
+}
+
+static void tx_stop_if_full(struct netf_queue *q)
+{
+	struct netf_tx *tx = &q->tx;
+
+	if (likely(tx_room(tx) >= NETF_TX_ROOM))
+		return;
+	netif_tx_stop_queue(tx->txq);
+	u64_stats_inc(&q->stats->tx_stop_ring_full);
+	/* Pairs with the barrier in netf_tx_reap(). */
+	smp_mb();
+	if (tx_room(tx) >= NETF_TX_ROOM)
+		netif_tx_start_queue(tx->txq);
+}
+
+/* As tx_measure(), for the one piece of memory that a frame is. */
+static void tx_measure_frame(const struct xdp_frame *frame,
+			     struct tx_plan *plan)
+{
+	unsigned int off = offset_in_page(frame->data);
+
+	plan->whole = frame->len <= NETF_CELL_SIZE;
+	plan->copy = plan->whole ? frame->len :
+		PAGE_SIZE - off < NETF_FIRST_SLOT_MIN ? NETF_CELL_SIZE : 0;
+	plan->slots = !!plan->copy +
+		netf_span(off + plan->copy, frame->len - plan->copy);
+}
+
+bool netf_tx_frame(struct netf_queue *q, struct xdp_frame *frame)
+{
+	struct netf_qstats *st = q->stats;
+	struct netf_tx *tx = &q->tx;
+	struct tx_cursor c = { .tx = tx, .len = frame->len };
+	struct tx_plan plan;
+
+	tx_measure_frame(frame, &plan);
+	if (xdp_frame_has_frags(frame) || frame->len < ETH_HLEN ||
+	    plan.slots > tx->slots_max || tx_room(tx) < NETF_TX_ROOM)
+		return false;
+
+	u64_stats_update_begin(&st->xmit_sync);
+	u64_stats_inc(&st->tx_packets);
+	u64_stats_add(&st->tx_bytes, frame->len);
+	u64_stats_add(&st->tx_slots, plan.slots);
+	u64_stats_inc(&st->tx_xdp);
+	u64_stats_update_end(&st->xmit_sync);
+
+	tx->unsent++;
+	c.to_go = plan.slots;
+	if (plan.copy) {
+		memcpy(tx_next_cell(tx), frame->data, plan.copy);
+		tx_put_cell(&c, plan.copy);
+	}
+	if (plan.whole) {
+		xdp_return_frame(frame);
+	} else {
+		tx_put_pages(&c, virt_to_page(frame->data),
+			     offset_in_page(frame->data) + plan.copy,
+			     frame->len - plan.copy, false);
+		tx->slot[c.first].frame = frame;
+		WRITE_ONCE(tx->urgent, tx->prod);
+	}
+	tx_stop_if_full(q);
+	return true;
 }
 
 /* ---- sending ---- */
@@ -371,20 +447,6 @@ static void tx_flush_unless(struct netf_queue *q, bool more)
 {
 	if (!more && q->tx.unsent)
 		netf_tx_flush(q);
-}
-
-static void tx_stop_if_full(struct netf_queue *q)
-{
-	struct netf_tx *tx = &q->tx;
-
-	if (likely(tx_room(tx) >= NETF_TX_ROOM))
-		return;
-	netif_tx_stop_queue(tx->txq);
-	u64_stats_inc(&q->stats->tx_stop_ring_full);
-	/* Pairs with the barrier in netf_tx_reap(). */
-	smp_mb();
-	if (tx_room(tx) >= NETF_TX_ROOM)
-		netif_tx_start_queue(tx->txq);
 }
 
 netdev_tx_t netf_start_xmit(struct sk_buff *skb, struct net_device *dev)
@@ -478,6 +540,10 @@ static enum netf_breach tx_complete(struct netf_tx *tx, u16 id, int budget,
 		tx_id_put(tx, id);
 	if (--first->left)
 		return NETF_OK;
+	if (first->frame) {
+		xdp_return_frame(first->frame);
+		first->frame = NULL;
+	}
 	if (first->skb) {
 		done->packets++;
 		done->bytes += first->skb->len;

@@ -192,6 +192,7 @@ enum netf_rx_flaw {
  * @flags: NETRXF_* of the first slot
  * @gso_size: payload bytes of a segment; 0: not a GSO packet
  * @gso_type: XEN_NETIF_GSO_TYPE_*
+ * @headroom: bytes before the packet, as its extra for XDP tells
  * @hashed: the backend told the packet's hash
  * @hash_l4: it covers the ports
  * @hash: the hash
@@ -204,6 +205,7 @@ struct netf_rx_state {
 	uint16_t flags;
 	uint16_t gso_size;
 	uint8_t gso_type;
+	uint16_t headroom;
 	bool hashed;
 	bool hash_l4;
 	uint32_t hash;
@@ -259,6 +261,8 @@ netf_rx_step_extra(struct netf_rx_state *st, const struct netif_extra_info *x)
 			st->flaw = NETF_RX_BAD_GSO;
 	} else if (x->type == XEN_NETIF_EXTRA_TYPE_HASH) {
 		netf_rx_take_hash(st, x);
+	} else if (x->type == NETF_EXTRA_XDP) {
+		st->headroom = x->u.pad[0];
 	}
 	if (!(x->flags & XEN_NETIF_EXTRA_FLAG_MORE))
 		st->phase = NETF_RX_DATA;
@@ -325,6 +329,28 @@ netf_rx_step(struct netf_rx_state *st, RING_IDX idx,
 	return NETF_OK;
 }
 
+/**
+ * netf_rx_skip_headroom() - where a packet with headroom really starts
+ * @st: the packet, complete
+ * @offset: of its only slot
+ * @len: bytes in that slot
+ *
+ * Linux's netback counts the headroom it was asked for as part of the slot:
+ * offset 0, a size that includes it. One that tells the packet's own offset
+ * is taken at its word. Return: false when nothing is left.
+ */
+static inline bool netf_rx_skip_headroom(const struct netf_rx_state *st,
+					 uint16_t *offset, uint16_t *len)
+{
+	uint16_t skip = st->headroom > *offset ? st->headroom - *offset : 0;
+
+	if (skip >= *len)
+		return false;
+	*offset += skip;
+	*len -= skip;
+	return true;
+}
+
 /* ---- transmit responses ---- */
 
 enum netf_tx_verdict {
@@ -340,6 +366,24 @@ netf_tx_judge(const struct netif_tx_response *rsp)
 		return NETF_TX_NULL;
 	return rsp->status == NETIF_RSP_OKAY ? NETF_TX_DONE : NETF_TX_FAILED;
 }
+
+/* ---- control ring ---- */
+
+/**
+ * netf_ctrl_answers() - is this the answer to that request?
+ * @req: the only one in flight
+ * @rsp: a private copy
+ */
+static inline bool
+netf_ctrl_answers(const struct xen_netif_ctrl_request *req,
+		  const struct xen_netif_ctrl_response *rsp)
+{
+	return rsp->id == req->id && rsp->type == req->type;
+}
+
+/* Entries in the table from hash to queue, and bytes of the key. */
+#define NETF_RSS_MAP		128u
+#define NETF_RSS_KEY		40u
 
 /* ---- headers ---- */
 

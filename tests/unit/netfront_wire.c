@@ -311,6 +311,72 @@ static void test_headers(void)
 	ok(!h.len, "ARP");
 }
 
+static void test_rx_hash(void)
+{
+	struct netf_rx_state st = { 0 };
+	struct netf_rx_piece p;
+	union netf_rx_raw r = { .raw = 0 };
+	bool good;
+
+	r.extra.type = XEN_NETIF_EXTRA_TYPE_HASH;
+	r.extra.u.hash.type = _XEN_NETIF_CTRL_HASH_TYPE_IPV4_TCP;
+	r.extra.u.hash.algorithm = XEN_NETIF_CTRL_HASH_ALGORITHM_TOEPLITZ;
+	memcpy(r.extra.u.hash.value, "\x78\x56\x34\xf2", 4);
+	step(&st, 0, data_slot(0, 0, 900, NETRXF_extra_info), &p);
+	good = !step(&st, 1, r, &p) && p.last && !p.data;
+	ok(good && st.hashed && st.hash_l4 && st.hash == 0xf2345678u,
+	   "a hash over the ports, least byte first");
+
+	memset(&st, 0, sizeof(st));
+	r.extra.u.hash.type = _XEN_NETIF_CTRL_HASH_TYPE_IPV6;
+	step(&st, 0, data_slot(0, 0, 900, NETRXF_extra_info), &p);
+	good = !step(&st, 1, r, &p);
+	ok(good && st.hashed && !st.hash_l4, "a hash of the addresses");
+
+	memset(&st, 0, sizeof(st));
+	r.extra.u.hash.type = 77;
+	step(&st, 0, data_slot(0, 0, 900, NETRXF_extra_info), &p);
+	good = !step(&st, 1, r, &p);
+	ok(good && !st.hashed && !st.flaw, "a hash of unknown kind: none");
+}
+
+static void test_rx_xdp(void)
+{
+	struct netf_rx_state st = { 0 };
+	struct netf_rx_piece p;
+	union netf_rx_raw r = { .raw = 0 };
+
+	uint16_t off = 0, len = 1000;
+
+	r.extra.type = NETF_EXTRA_XDP;
+	r.extra.u.pad[0] = 256;
+	step(&st, 0, data_slot(0, 256, 900, NETRXF_extra_info), &p);
+	ok(p.offset == 256 && p.size == 900 && !p.last &&
+	   !step(&st, 1, r, &p) && p.last && !st.flaw,
+	   "a packet with headroom and the extra that tells it");
+	ok(netf_rx_skip_headroom(&st, &off, &len) && off == 256 && len == 744,
+	   "headroom that the slot's size includes");
+	ok(netf_rx_skip_headroom(&st, &off, &len) && off == 256 && len == 744,
+	   "an offset that is past it already");
+	off = 0;
+	len = 256;
+	ok(!netf_rx_skip_headroom(&st, &off, &len), "nothing but headroom");
+}
+
+static void test_ctrl(void)
+{
+	struct xen_netif_ctrl_request req = {
+		.id = 7, .type = XEN_NETIF_CTRL_TYPE_SET_HASH_KEY };
+	struct xen_netif_ctrl_response rsp = { .id = 7, .type = req.type };
+
+	ok(netf_ctrl_answers(&req, &rsp), "the answer to a request");
+	rsp.id = 8;
+	ok(!netf_ctrl_answers(&req, &rsp), "another one's id");
+	rsp.id = 7;
+	rsp.type = XEN_NETIF_CTRL_TYPE_INVALID;
+	ok(!netf_ctrl_answers(&req, &rsp), "another type");
+}
+
 static void test_texts(void)
 {
 	bool good = true;
@@ -333,6 +399,9 @@ int main(void)
 	test_rx_chain();
 	test_rx_extras();
 	test_headers();
+	test_rx_hash();
+	test_rx_xdp();
+	test_ctrl();
 	test_texts();
 	printf("1..%d\n", count);
 	return failed != 0;

@@ -63,3 +63,12 @@ def libraries_of(program):
     text = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
     return [word for line in text.splitlines() for word in line.split()
             if word.startswith("/") and "ld-linux" not in word]
+
+
+def build_xdptool():
+    """The loader of tiny XDP programs, for any root."""
+    OUT.mkdir(parents=True, exist_ok=True)
+    program = OUT / "xdptool"
+    subprocess.run(["gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror", "-o", str(program),
+                    str(pathlib.Path(__file__).parent / "xdptool.c")], check=True)
+    return str(program)
