@@ -4,7 +4,7 @@
  *
  *	main		parameters, the driver's registration
  *	device		one vbd's life: probe, states, remove
- *	  identity	number, name, emulated twin, serial number
+ *	  identity	number, name, emulated twin, serial number, WWID
  *	  negotiate	features in, keys out
  *	  limits	the disk's properties and the block layer's limits
  *	  disk		the gendisk: open, release, add, delete
@@ -71,6 +71,7 @@ struct blkf_page {
  * @state: enum blkf_req_state; the consuming side reads it without a lock
  * @op, @indirect_op: what was asked for
  * @result: how it went, from the response until it is completed
+ * @again: refused, but there is another way to ask: to be sent again
  * @next: chain of requests reaped together, BLKF_NONE at its end
  * @nr: pages in @page that are lent
  * @page: as many as a request can have segments. When bouncing they are the
@@ -82,6 +83,7 @@ struct blkf_shadow {
 	u8 state;
 	u8 op;
 	u8 indirect_op;
+	bool again;
 	blk_status_t result;
 	u16 next;
 	u16 nr;
@@ -95,7 +97,7 @@ struct blkf_shadow {
  * struct blkf_stats - one queue's counters; names in sysfs.c
  *
  * They outlive reconnects. First block: under send_lock or (stops) nearly
- * so; second block: in the interrupt handler.
+ * so, persistent_* under grant_lock; second block: in the interrupt handler.
  */
 struct blkf_stats {
 	u64 requests;
@@ -105,6 +107,9 @@ struct blkf_stats {
 	u64 doorbells_saved;
 	u64 stop_grants;
 	u64 stop_ring_full;
+	u64 persistent_hits;
+	u64 persistent_grown;
+	u64 persistent_trimmed;
 
 	u64 interrupts ____cacheline_aligned_in_smp;
 	u64 responses;
@@ -121,7 +126,8 @@ struct blkf_stats {
  * @shadow: @depth of them
  * @pages: backing of all shadows' page arrays
  * @grants: under @grant_lock; so are the pool's members
- * @pool: stack of free lent pages, @pool_free deep, @pool_pages made so far
+ * @pool: stack of free lent pages, @pool_free deep, @pool_pages made so far;
+ *	the lowest @pool_idle were not taken since the last look
  */
 struct blkf_queue {
 	struct blkf_dev *dev;
@@ -139,6 +145,7 @@ struct blkf_queue {
 	struct blkf_page *pool;
 	unsigned int pool_free;
 	unsigned int pool_pages;
+	unsigned int pool_idle;
 
 	unsigned int depth ____cacheline_aligned_in_smp;
 	unsigned int max_segs;
@@ -165,7 +172,8 @@ enum blkf_state {
 
 /* Features that the backend can take back by refusing a request. */
 enum blkf_degrade {
-	BLKF_NO_FLUSH,
+	BLKF_NO_FLUSH_CACHE,
+	BLKF_NO_BARRIER,
 	BLKF_NO_DISCARD,
 	BLKF_NO_SECURE,
 };
@@ -173,6 +181,7 @@ enum blkf_degrade {
 /**
  * struct blkf_dev - one vbd
  * @kref: one for the driver, one for each opener and each queued work
+ * @pools: in the shrinker's list, see persistent.c
  * @pdev: not to be touched once @gone, but by who holds a reference to it
  * @gone: removed; nobody but openers is left; @open_lock
  * @name: what the disk is called; @reserved while nobody else may take it
@@ -189,6 +198,7 @@ enum blkf_degrade {
  */
 struct blkf_dev {
 	struct kref kref;
+	struct list_head pools;
 	struct pvhvm_device *pdev;
 	enum blkf_state state;
 	bool gone;
@@ -197,6 +207,7 @@ struct blkf_dev {
 	struct blkf_vdev vdev;
 	char name[BLKF_NAME_SIZE];
 	char serial[BLKF_SERIAL_SIZE];
+	char wwid[BLKF_WWID_SIZE];
 	bool twin;
 	bool twin_up;
 	bool reserved;
@@ -214,8 +225,8 @@ struct blkf_dev {
 	struct blkf_queue *queue;
 
 	struct blkf_props props;
-	bool flush;
-	bool flush_by_barrier;
+	bool flush_cache;
+	bool barrier;
 	bool discard;
 	bool readonly;
 	bool removable;
@@ -234,6 +245,7 @@ struct blkf_dev {
 	struct work_struct close_work;
 	struct work_struct fail_work;
 	struct work_struct degrade_work;
+	struct delayed_work trim_work;
 	struct delayed_work watchdog;
 	u64 watchdog_responses;
 };
@@ -318,7 +330,7 @@ int blkf_resume(struct pvhvm_device *pdev);
 int blkf_identity_read(struct blkf_dev *dev);
 void blkf_identity_release(struct blkf_dev *dev);
 
-/* Its serial number, if the toolstack tells one. */
+/* Its serial number and WWID, if the toolstack tells them. */
 void blkf_identity_serial(struct blkf_dev *dev);
 
 /* Tell the platform that the twin is connected, or no longer. */
@@ -345,6 +357,9 @@ int blkf_negotiate(struct blkf_dev *dev);
  * Return: 0 or negative errno, reported.
  */
 int blkf_limits_read(struct blkf_dev *dev);
+
+/* How to flush as things are now: an operation, or BLKF_OP_NONE. */
+u8 blkf_limits_flush_op(const struct blkf_dev *dev);
 
 /* The same as the block layer wants it. */
 void blkf_limits_fill(struct blkf_dev *dev, struct disk_limits *lim);
@@ -391,6 +406,9 @@ int blkf_queues_up(struct blkf_dev *dev);
 /* Which kind of pages, known only once the backend is connected. */
 int blkf_queues_bounce(struct blkf_dev *dev);
 
+/* Pages lent to the backend just now: rings, descriptors, data. */
+unsigned int blkf_queues_grants(struct blkf_dev *dev);
+
 /* Each queue's interrupt to a CPU that it serves. */
 void blkf_queues_spread(struct blkf_dev *dev);
 
@@ -432,6 +450,21 @@ bool blkf_pool_take(struct blkf_queue *q, struct blkf_page *page,
 		    unsigned int nr);
 void blkf_pool_put(struct blkf_queue *q, const struct blkf_page *page,
 		   unsigned int nr);
+
+/* Take back lent pages that are idle; from @trim_work. */
+void blkf_pool_trim_work(struct work_struct *work);
+
+/**
+ * blkf_pool_watch() - let memory pressure take idle pages of a device's rings
+ * blkf_pool_unwatch() - no more; on return nobody does
+ * Context: process; may sleep.
+ */
+void blkf_pool_watch(struct blkf_dev *dev);
+void blkf_pool_unwatch(struct blkf_dev *dev);
+
+/* The shrinker, at load and unload. Return: 0 or -ENOMEM. */
+int blkf_pool_setup(void);
+void blkf_pool_cleanup(void);
 
 /* Between a request's memory and lent pages, @nr of them in a row. */
 void blkf_pool_copy(struct request *rq, const struct blkf_page *page,

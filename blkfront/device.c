@@ -194,10 +194,11 @@ static void device_backend_closing(struct blkf_dev *dev)
 	struct pvhvm_device *pdev = dev->pdev;
 
 	if (blkf_dev_close(dev)) {
+		/* the toolstack finds the reason in xenstore, error/ */
 		if (!dev->close_wanted)
-			dev_info(&pdev->dev,
-				 "%s is in use: it stays until it is closed\n",
-				 dev->name);
+			pvhvm_dev_error(pdev, -EBUSY,
+					"%s is in use: it stays until it is closed",
+					dev->name);
 		dev->close_wanted = true;
 		return;
 	}
@@ -289,7 +290,8 @@ static void device_connect(struct blkf_dev *dev)
 		 (unsigned long long)dev->props.capacity >> 11, dev->nr_queues,
 		 dev->depth, dev->max_segs,
 		 dev->bounce ? ", persistent grants" : "",
-		 dev->flush ? ", flush" : "", dev->discard ? ", discard" : "");
+		 blkf_limits_flush_op(dev) != BLKF_OP_NONE ? ", flush" : "",
+		 dev->discard ? ", discard" : "");
 }
 
 /* The backend offers itself. */
@@ -418,6 +420,7 @@ static struct blkf_dev *device_alloc(struct pvhvm_device *pdev)
 	INIT_WORK(&dev->close_work, device_close_work);
 	INIT_WORK(&dev->fail_work, device_fail_work);
 	INIT_WORK(&dev->degrade_work, blkf_limits_degrade);
+	INIT_DELAYED_WORK(&dev->trim_work, blkf_pool_trim_work);
 	INIT_DELAYED_WORK(&dev->watchdog, device_watchdog);
 
 	dev->nr_queues_max = blkf_queues(blkf_param_queues(),
@@ -463,6 +466,7 @@ int blkf_probe(struct pvhvm_device *pdev)
 			 "%s is held: the emulated disk may be in use; 'pvhvm switch' changes over\n",
 			 dev->name);
 	}
+	blkf_pool_watch(dev);
 	pvhvm_set_drvdata(pdev, dev);
 	return 0;
 
@@ -485,6 +489,7 @@ void blkf_remove(struct pvhvm_device *pdev)
 	    pdev->otherend_state == XenbusStateUnknown)
 		blkf_dev_abort(dev);
 	device_delete_disk(dev);
+	blkf_pool_unwatch(dev);
 	blkf_identity_twin(dev, false);
 	blkf_dev_cancel_work(dev, &dev->fail_work);
 	blkf_identity_release(dev);

@@ -34,32 +34,6 @@ static unsigned int identity_slot(const struct blkf_dev *dev)
 	return dev->vdev.disk * IDENTITY_PARTS + dev->vdev.part;
 }
 
-/*
- * Listing them now, not when they are probed, tells those that the guest has
- * from the beginning. One attached before we were loaded is among them: on
- * hold without need, which is the harmless mistake.
- */
-int blkf_identity_init(void)
-{
-	unsigned int i, n;
-	char **id;
-
-	ida_init(&identity.names);
-	id = pvhvm_xs_directory(PVHVM_XS_NONE, "device", "vbd", &n);
-	if (IS_ERR(id))
-		return PTR_ERR(id) == -ENOENT ? 0 : PTR_ERR(id);
-	identity.born = kcalloc(n, sizeof(*identity.born), GFP_KERNEL);
-	if (!identity.born) {
-		kfree(id);
-		return -ENOMEM;
-	}
-	for (i = 0; i < n; i++)
-		if (!kstrtou32(id[i], 10, &identity.born[identity.nr_born]))
-			identity.nr_born++;
-	kfree(id);
-	return 0;
-}
-
 void blkf_identity_exit(void)
 {
 	kfree(identity.born);
@@ -99,15 +73,57 @@ static bool identity_has_twin(u32 number, const struct blkf_vdev *v)
 				  IDENTITY_AHCI_PORTS : IDENTITY_IDE_PORTS);
 }
 
-static bool identity_is_cdrom(struct blkf_dev *dev)
+static bool identity_is_cdrom(const char *dir)
 {
-	char *type = pvhvm_xs_read(PVHVM_XS_NONE, dev->pdev->nodename,
-				   "device-type", NULL);
+	char *type = pvhvm_xs_read(PVHVM_XS_NONE, dir, "device-type", NULL);
 	bool cdrom = !IS_ERR(type) && !strcmp(type, "cdrom");
 
 	if (!IS_ERR(type))
 		kfree(type);
 	return cdrom;
+}
+
+/* Each must be connected before the emulated ones go, seen or not yet seen. */
+static void identity_expect_twins(void)
+{
+	unsigned int i, n = 0;
+	struct blkf_vdev v;
+	char dir[32];
+
+	for (i = 0; i < identity.nr_born; i++) {
+		snprintf(dir, sizeof(dir), "device/vbd/%u", identity.born[i]);
+		n += !blkf_vdev_decode(identity.born[i], &v) &&
+		     identity_has_twin(identity.born[i], &v) &&
+		     !identity_is_cdrom(dir);
+	}
+	pvhvm_unplug_expect(PVHVM_CLASS_DISK, n);
+}
+
+/*
+ * Listing them now, not when they are probed, tells those that the guest has
+ * from the beginning. One attached before we were loaded is among them: on
+ * hold without need, which is the harmless mistake.
+ */
+int blkf_identity_init(void)
+{
+	unsigned int i, n;
+	char **id;
+
+	ida_init(&identity.names);
+	id = pvhvm_xs_directory(PVHVM_XS_NONE, "device", "vbd", &n);
+	if (IS_ERR(id))
+		return PTR_ERR(id) == -ENOENT ? 0 : PTR_ERR(id);
+	identity.born = kcalloc(n, sizeof(*identity.born), GFP_KERNEL);
+	if (!identity.born) {
+		kfree(id);
+		return -ENOMEM;
+	}
+	for (i = 0; i < n; i++)
+		if (!kstrtou32(id[i], 10, &identity.born[identity.nr_born]))
+			identity.nr_born++;
+	kfree(id);
+	identity_expect_twins();
+	return 0;
 }
 
 int blkf_identity_read(struct blkf_dev *dev)
@@ -123,7 +139,7 @@ int blkf_identity_read(struct blkf_dev *dev)
 	}
 	dev->twin = identity_has_twin(pdev->id, &dev->vdev);
 	/* Emulated CD-ROMs are never unplugged; the guest keeps using those. */
-	if (dev->twin && identity_is_cdrom(dev))
+	if (dev->twin && identity_is_cdrom(pdev->nodename))
 		return -ENODEV;
 
 	blkf_vdev_name(&dev->vdev, dev->name);
@@ -165,27 +181,42 @@ void blkf_identity_twin(struct blkf_dev *dev, bool up)
 		pvhvm_unplug_twin_down(PVHVM_CLASS_DISK);
 }
 
-void blkf_identity_serial(struct blkf_dev *dev)
+/* An inquiry page as xapi tells it. Return: its bytes; 0 if there is none. */
+static unsigned int identity_page(struct blkf_dev *dev, const char *key,
+				  u8 *page)
 {
-	const char *dir = dev->pdev->otherend;
-	u8 page[BLKF_SERIAL_SIZE + 4];
-	size_t len;
-	char *text;
+	char *text = pvhvm_xs_read(PVHVM_XS_NONE, dev->pdev->otherend, key,
+				   NULL);
 	int n;
 
+	if (IS_ERR(text))
+		return 0;
+	n = blkf_base64_decode(text, page, BLKF_VPD_SIZE);
+	kfree(text);
+	return max(n, 0);
+}
+
+void blkf_identity_serial(struct blkf_dev *dev)
+{
+	u8 *page = kmalloc(BLKF_VPD_SIZE, GFP_KERNEL);
+	size_t len;
+	char *text;
+
+	/* without memory it has no names, but works */
 	dev->serial[0] = '\0';
-	text = pvhvm_xs_read(PVHVM_XS_NONE, dir, "serial", &len);
+	dev->wwid[0] = '\0';
+	if (!page)
+		return;
+	text = pvhvm_xs_read(PVHVM_XS_NONE, dev->pdev->otherend, "serial",
+			     &len);
 	if (!IS_ERR(text)) {
 		blkf_serial_clean((u8 *)text, len, dev->serial);
 		kfree(text);
-		return;
+	} else {
+		len = identity_page(dev, "sm-data/scsi/0x12/0x80", page);
+		blkf_vpd_serial(page, len, dev->serial);
 	}
-	text = pvhvm_xs_read(PVHVM_XS_NONE, dir, "sm-data/scsi/0x12/0x80",
-			     NULL);
-	if (IS_ERR(text))
-		return;
-	n = blkf_base64_decode(text, page, sizeof(page));
-	if (n > 0)
-		blkf_vpd_serial(page, n, dev->serial);
-	kfree(text);
+	len = identity_page(dev, "sm-data/scsi/0x12/0x83", page);
+	blkf_vpd_wwid(page, len, dev->wwid);
+	kfree(page);
 }

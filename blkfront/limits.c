@@ -20,12 +20,8 @@ static bool limits_flag(struct blkf_dev *dev, const char *key)
 
 static void limits_read_flush(struct blkf_dev *dev)
 {
-	bool cache = limits_flag(dev, "feature-flush-cache");
-	bool barrier = limits_flag(dev, "feature-barrier");
-
-	/* A barrier without data is a flush that also orders. */
-	dev->flush = cache || barrier;
-	dev->flush_by_barrier = !cache;
+	dev->flush_cache = limits_flag(dev, "feature-flush-cache");
+	dev->barrier = limits_flag(dev, "feature-barrier");
 	dev->discard = limits_flag(dev, "feature-discard");
 	dev->degraded = 0;
 }
@@ -101,6 +97,14 @@ int blkf_limits_read(struct blkf_dev *dev)
 	return err;
 }
 
+u8 blkf_limits_flush_op(const struct blkf_dev *dev)
+{
+	return blkf_flush_op(dev->flush_cache &&
+			     !test_bit(BLKF_NO_FLUSH_CACHE, &dev->degraded),
+			     dev->barrier &&
+			     !test_bit(BLKF_NO_BARRIER, &dev->degraded));
+}
+
 void blkf_limits_fill(struct blkf_dev *dev, struct disk_limits *lim)
 {
 	const struct blkf_props *p = &dev->props;
@@ -112,8 +116,7 @@ void blkf_limits_fill(struct blkf_dev *dev, struct disk_limits *lim)
 	lim->segment_size = PAGE_SIZE;
 	lim->max_segments = dev->max_segs;
 	lim->max_hw_sectors = dev->max_segs * BLKF_SECTORS_PER_PAGE;
-	lim->write_cache = dev->flush &&
-			   !test_bit(BLKF_NO_FLUSH, &dev->degraded);
+	lim->write_cache = blkf_limits_flush_op(dev) != BLKF_OP_NONE;
 	if (dev->discard && !test_bit(BLKF_NO_DISCARD, &dev->degraded)) {
 		lim->max_discard_sectors = BLKF_DISCARD_MAX;
 		lim->discard_granularity = p->discard_granularity;
@@ -148,10 +151,12 @@ void blkf_limits_degrade(struct work_struct *work)
 
 	mutex_lock(&dev->queues_mutex);
 	if (dev->disk && !dev->deleted) {
-		pr_warn("%s: the backend refused%s%s%s; done without from now on\n",
+		pr_warn("%s: the backend refused%s%s%s%s; done without from now on\n",
 			dev->name,
-			test_bit(BLKF_NO_FLUSH, &dev->degraded) ?
+			test_bit(BLKF_NO_FLUSH_CACHE, &dev->degraded) ?
 				" to flush its cache" : "",
+			test_bit(BLKF_NO_BARRIER, &dev->degraded) ?
+				" a barrier" : "",
 			test_bit(BLKF_NO_DISCARD, &dev->degraded) ?
 				" to discard" : "",
 			test_bit(BLKF_NO_SECURE, &dev->degraded) ?

@@ -146,9 +146,12 @@ static int __init blkf_init(void)
 				  WQ_MEM_RECLAIM | WQ_UNBOUND, 0);
 	if (!blkf_wq)
 		return -ENOMEM;
-	err = main_register_major();
+	err = blkf_step("shrinker") ?: blkf_pool_setup();
 	if (err)
 		goto err_destroy_wq;
+	err = main_register_major();
+	if (err)
+		goto err_cleanup_pool;
 	err = blkf_identity_init();
 	if (err)
 		goto err_unregister_major;
@@ -164,6 +167,8 @@ err_exit_identity:
 	blkf_identity_exit();
 err_unregister_major:
 	unregister_blkdev(blkf_major, "xvd");
+err_cleanup_pool:
+	blkf_pool_cleanup();
 err_destroy_wq:
 	destroy_workqueue(blkf_wq);
 	return err;
@@ -177,6 +182,7 @@ static void __exit blkf_exit(void)
 	destroy_workqueue(blkf_wq);
 	blkf_identity_exit();
 	unregister_blkdev(blkf_major, "xvd");
+	blkf_pool_cleanup();
 }
 module_exit(blkf_exit);
 

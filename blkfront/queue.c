@@ -224,6 +224,22 @@ int blkf_queues_bounce(struct blkf_dev *dev)
 	return err;
 }
 
+unsigned int blkf_queues_grants(struct blkf_dev *dev)
+{
+	unsigned int i, sum = 0;
+
+	mutex_lock(&dev->queues_mutex);
+	for (i = 0; i < dev->nr_queues; i++) {
+		struct blkf_queue *q = &dev->queue[i];
+
+		spin_lock_irq(&q->grant_lock);
+		sum += q->mem.nr_pages + q->grants.size - q->grants.nr_free;
+		spin_unlock_irq(&q->grant_lock);
+	}
+	mutex_unlock(&dev->queues_mutex);
+	return sum;
+}
+
 void blkf_queues_spread(struct blkf_dev *dev)
 {
 	const unsigned int *map = dev->tag_set.map[HCTX_TYPE_DEFAULT].mq_map;

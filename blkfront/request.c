@@ -261,12 +261,10 @@ static blk_status_t request_send_rw(struct blkf_queue *q, struct request *rq,
 static blk_status_t request_send_flush(struct blkf_queue *q, struct request *rq,
 				       struct blkf_shadow *sh)
 {
-	struct blkf_dev *dev = q->dev;
-	u8 op = dev->flush_by_barrier ? BLKIF_OP_WRITE_BARRIER :
-					BLKIF_OP_FLUSH_DISKCACHE;
+	u8 op = blkf_limits_flush_op(q->dev);
 	struct blkif_request *slot;
 
-	if (!dev->flush || test_bit(BLKF_NO_FLUSH, &dev->degraded)) {
+	if (op == BLKF_OP_NONE) {
 		blk_mq_start_request(rq);
 		blk_mq_end_request(rq, BLK_STS_OK);
 		return BLK_STS_OK;
@@ -354,17 +352,23 @@ static void request_commit_all(struct blk_mq_hw_ctx *hctx)
 
 /* ---- off the ring ---- */
 
+/*
+ * What it refused is not asked for again. A flush that there is another
+ * operation for is sent once more; when there is none left nothing can be
+ * flushed, which is as good as a disk without a cache.
+ */
 static blk_status_t request_unsupported(struct blkf_queue *q,
-					struct request *rq)
+					struct blkf_shadow *sh)
 {
 	struct blkf_dev *dev = q->dev;
 
 	q->stats.unsupported++;
-	switch (req_op(rq)) {
+	switch (req_op(sh->rq)) {
 	case REQ_OP_FLUSH:
-		/* nothing can be flushed: as good as a disk without a cache */
-		set_bit(BLKF_NO_FLUSH, &dev->degraded);
+		set_bit(sh->op == BLKIF_OP_WRITE_BARRIER ? BLKF_NO_BARRIER :
+			BLKF_NO_FLUSH_CACHE, &dev->degraded);
 		blkf_dev_queue_work(dev, &dev->degrade_work);
+		sh->again = blkf_limits_flush_op(dev) != BLKF_OP_NONE;
 		return BLK_STS_OK;
 	case REQ_OP_DISCARD:
 		set_bit(BLKF_NO_DISCARD, &dev->degraded);
@@ -414,7 +418,7 @@ static const char *request_answered(struct blkf_queue *q,
 	if (likely(rsp->status == BLKIF_RSP_OKAY)) {
 		sh->result = BLK_STS_OK;
 	} else if (rsp->status == BLKIF_RSP_EOPNOTSUPP) {
-		sh->result = request_unsupported(q, sh->rq);
+		sh->result = request_unsupported(q, sh);
 	} else {
 		q->stats.errors++;
 		sh->result = BLK_STS_IOERR;
@@ -487,6 +491,7 @@ static void request_complete(struct request *rq)
 	struct blkf_queue *q = rq->mq_hctx->driver_data;
 	struct blkf_shadow *sh = &q->shadow[rq->tag];
 	blk_status_t result = sh->result;
+	bool again = sh->again;
 
 	if (sh->nr) {
 		if (rq_data_dir(rq) == READ && !result)
@@ -495,8 +500,12 @@ static void request_complete(struct request *rq)
 		sh->nr = 0;
 	}
 	sh->rq = NULL;
+	sh->again = false;
 	sh->state = BLKF_REQ_FREE;
-	blk_mq_end_request(rq, result);
+	if (unlikely(again))
+		blk_mq_requeue_request(rq, true);
+	else
+		blk_mq_end_request(rq, result);
 }
 
 /* ---- operations ---- */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * sysfs.c: below the device: hold, how it is connected, statistics/; below
- * the disk: serial, for udev.
+ * the disk: serial and wwid, for udev.
  */
 #include "blkfront.h"
 
@@ -69,6 +69,7 @@ SYSFS_NUMBER(ring_pages, 1u << bd->ring_order);
 SYSFS_NUMBER(queue_depth, bd->depth);
 SYSFS_NUMBER(max_segments, bd->max_segs);
 SYSFS_NUMBER(persistent, bd->bounce);
+SYSFS_NUMBER(grants_held, blkf_queues_grants(bd));
 
 static struct attribute *sysfs_attrs[] = {
 	&dev_attr_hold.attr,
@@ -77,6 +78,7 @@ static struct attribute *sysfs_attrs[] = {
 	&dev_attr_queue_depth.attr,
 	&dev_attr_max_segments.attr,
 	&dev_attr_persistent.attr,
+	&dev_attr_grants_held.attr,
 	NULL
 };
 
@@ -120,6 +122,9 @@ static struct sysfs_stat sysfs_stats[] = {
 	SYSFS_STAT(doorbells_saved),
 	SYSFS_STAT(stop_grants),
 	SYSFS_STAT(stop_ring_full),
+	SYSFS_STAT(persistent_hits),
+	SYSFS_STAT(persistent_grown),
+	SYSFS_STAT(persistent_trimmed),
 	SYSFS_STAT(interrupts),
 	SYSFS_STAT(responses),
 	SYSFS_STAT(errors),
@@ -160,8 +165,18 @@ static ssize_t serial_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(serial);
 
+static ssize_t wwid_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	struct blkf_dev *bd = dev_to_disk(dev)->private_data;
+
+	return sysfs_emit(buf, "%s\n", bd->wwid);
+}
+static DEVICE_ATTR_RO(wwid);
+
 static struct attribute *sysfs_disk_attrs[] = {
 	&dev_attr_serial.attr,
+	&dev_attr_wwid.attr,
 	NULL
 };
 
@@ -170,6 +185,8 @@ static umode_t sysfs_disk_visible(struct kobject *kobj, struct attribute *attr,
 {
 	struct blkf_dev *bd = dev_to_disk(kobj_to_dev(kobj))->private_data;
 
+	if (attr == &dev_attr_wwid.attr)
+		return bd->wwid[0] ? attr->mode : 0;
 	return bd->serial[0] ? attr->mode : 0;
 }
 

@@ -129,6 +129,23 @@ static inline void blkf_segment_set(struct blkif_request_segment *s,
 	s->last_sect = (offset + len) / BLKF_SECTOR_SIZE - 1;
 }
 
+/* Not an operation of the protocol. */
+#define BLKF_OP_NONE		0xffu
+
+/**
+ * blkf_flush_op() - the operation that makes durable what was written
+ * @cache: the backend flushes its cache, and has not refused to
+ * @barrier: it takes barriers, and has not refused one
+ *
+ * A barrier without data is a flush that also orders: the second choice.
+ * Return: BLKF_OP_NONE if there is none.
+ */
+static inline uint8_t blkf_flush_op(bool cache, bool barrier)
+{
+	return cache ? BLKIF_OP_FLUSH_DISKCACHE :
+	       barrier ? BLKIF_OP_WRITE_BARRIER : BLKF_OP_NONE;
+}
+
 /* ---- what the backend says about the disk ---- */
 
 /**

@@ -154,6 +154,15 @@ void pvhvm_unplug_twin_down(enum pvhvm_class cls)
 }
 PVHVM_EXPORT(pvhvm_unplug_twin_down);
 
+void pvhvm_unplug_expect(enum pvhvm_class cls, unsigned int count)
+{
+	mutex_lock(&unplug_lock);
+	if (take_census(cls).functions && most_seen[cls] < count)
+		most_seen[cls] = count;
+	mutex_unlock(&unplug_lock);
+}
+PVHVM_EXPORT(pvhvm_unplug_expect);
+
 bool pvhvm_unplug_emulated(enum pvhvm_class cls)
 {
 	bool present = false;

@@ -15,7 +15,7 @@
 static int in_use(const char *name, const char *use, struct why *why)
 {
 	return why_set(why, PVHVM_REFUSED,
-		       "%s is %s: unmount or stop using it, then switch again; the root disk changes over at the next boot with PV drivers in the initramfs",
+		       "%s is %s: unmount or stop using it, then switch again; the root disk changes over at the next boot after pvhvm switch --root",
 		       name, use);
 }
 

@@ -14,11 +14,12 @@
 static const char header[] =
 	"# Written by `pvhvm switch`, read by `pvhvm switch --boot` (pvhvm-switch.service).\n"
 	"# One device a line:  nic MAC-ADDRESS  or  disk VDEV (768 hda, 832 hdb, 5632 hdc, 5696 hdd).\n"
+	"# The line  root  hands over all disks in the initramfs, which must be made anew after a change.\n"
 	"# Delete a line, or run `pvhvm switch --forget`, to boot with the emulated device again.\n";
 
 bool persist_is_empty(const struct persist *p)
 {
-	return !p->nr_macs && !p->nr_vdevs;
+	return !p->nr_macs && !p->nr_vdevs && !p->root;
 }
 
 void persist_add_nic(struct persist *p, const char *mac)
@@ -51,6 +52,10 @@ static void read_line(struct persist *p, char *line)
 	n = sscanf(line, "%7s %31s %1s", kind, value, extra);
 	if (n <= 0)
 		return;
+	if (n == 1 && !strcmp(kind, "root")) {
+		p->root = true;
+		return;
+	}
 	if (n == 2 && !strcmp(kind, "nic") && strlen(value) == 17 &&
 	    sscanf(value, "%2x:%2x:%2x:%2x:%2x:%2x", &a[0], &a[1], &a[2], &a[3],
 		   &a[4], &a[5]) == 6) {
@@ -157,6 +162,11 @@ int persist_save(void *arg, struct why *why)
 		free(text);
 		text = next;
 	}
+	if (p->root) {
+		next = text_printf("%sroot\n", text);
+		free(text);
+		text = next;
+	}
 	code = replace_file(text, why);
 	free(text);
 	if (!code)
@@ -174,10 +184,44 @@ int persist_unsave(void *arg, struct why *why)
 	return remove_file(why);
 }
 
+/* The name of a program that makes initramfs images, NULL if there is none. */
+static char *const *initramfs_command(void)
+{
+	static char *const debian[] = { "/usr/sbin/update-initramfs", "-u", "-k", "all", NULL };
+	static char *const dracut[] = { "/usr/bin/dracut", "--force", "--regenerate-all", NULL };
+
+	if (!access(debian[0], X_OK))
+		return debian;
+	return access(dracut[0], X_OK) ? NULL : dracut;
+}
+
+int persist_refresh_initramfs(struct why *why)
+{
+	char *const *command = initramfs_command();
+
+	if (sysfs_is_moved())
+		return PVHVM_OK;
+	if (!command)
+		return why_set(why, PVHVM_FAILED, "neither update-initramfs nor dracut is there: make the initramfs anew by hand");
+	say("making the initramfs anew; this may take a minute");
+	if (child_run_quietly(command))
+		return why_set(why, PVHVM_FAILED, "%s failed: run it by hand, or the next boot does as before",
+			       command[0]);
+	return PVHVM_OK;
+}
+
 int persist_forget(struct why *why)
 {
+	struct persist p;
+	bool root;
+	int code;
+
 	if (!sysfs_exists(PERSIST_CONF))
 		return why_set(why, PVHVM_NOTHING, "there is no %s: nothing to forget", PERSIST_CONF);
+	persist_read(&p);
+	root = p.root;
+	persist_free(&p);
 	enable_unit(false);
-	return remove_file(why);
+	code = remove_file(why);
+	return code || !root ? code : persist_refresh_initramfs(why);
 }

@@ -17,6 +17,7 @@ struct persist {
 	int nr_macs;
 	long *vdevs;
 	int nr_vdevs;
+	bool root;		/* all emulated disks, in the initramfs already */
 	char *before;		/* the file as persist_save() found it, or NULL */
 };
 
@@ -32,6 +33,9 @@ void persist_add_disk(struct persist *p, long vdev);
 /* Plan steps (arg: struct persist *): write the file and enable the unit. */
 int persist_save(void *arg, struct why *why);
 int persist_unsave(void *arg, struct why *why);
+
+/* Put the file's present state into the initramfs of every kernel. */
+int persist_refresh_initramfs(struct why *why);
 
 /* Remove file and unit; PVHVM_NOTHING if there was no file. */
 int persist_forget(struct why *why);

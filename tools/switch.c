@@ -22,7 +22,7 @@
 #define WAIT_MAX 600.0
 
 struct options {
-	bool dry_run, json, no_persist, boot, forget;
+	bool dry_run, json, no_persist, boot, forget, root;
 	bool all_nics, all_disks;
 	const char *nics[MAX_DEVICES], *disks[MAX_DEVICES];
 	int nr_nics, nr_disks;
@@ -49,6 +49,7 @@ struct job {
 static const char usage[] =
 	"Usage: pvhvm switch [--dry-run] [--nic IFACE]... [--all-nics] [--disk DEV]...\n"
 	"                    [--all-disks] [--no-persist] [--wait SECONDS] [--json]\n"
+	"       pvhvm switch --root\n"
 	"       pvhvm switch --forget\n"
 	"\n"
 	"Hand emulated devices over to their PV twins while the system runs: names,\n"
@@ -61,6 +62,8 @@ static const char usage[] =
 	"  --all-disks      all unused emulated disks with a PV twin\n"
 	"  --dry-run        print the steps and their undo; change nothing\n"
 	"  --no-persist     do not do it again at the next boot\n"
+	"  --root           from the next boot on all disks, the root disk included: they\n"
+	"                   change over in the initramfs, which is made anew\n"
 	"  --forget         boot with the emulated devices again: remove " PERSIST_CONF "\n"
 	"  --boot           do what " PERSIST_CONF " says; always exits with 0\n"
 	"  --wait SECONDS   how long to wait for a device or an answer (default 10)\n"
@@ -81,6 +84,7 @@ static int parse(int argc, char **argv, struct options *opt, struct why *why)
 		{ "all-disks", no_argument, NULL, 'B' },
 		{ "no-persist", no_argument, NULL, 'P' },
 		{ "forget", no_argument, NULL, 'F' },
+		{ "root", no_argument, NULL, 'R' },
 		{ "boot", no_argument, NULL, 'b' },
 		{ "wait", required_argument, NULL, 'w' },
 		{ "sysroot", required_argument, NULL, 'S' },
@@ -98,6 +102,7 @@ static int parse(int argc, char **argv, struct options *opt, struct why *why)
 		case 'B': opt->all_disks = true; break;
 		case 'P': opt->no_persist = true; break;
 		case 'F': opt->forget = true; break;
+		case 'R': opt->root = true; break;
 		case 'b': opt->boot = true; break;
 		case 'N':
 		case 'D':
@@ -123,10 +128,10 @@ static int parse(int argc, char **argv, struct options *opt, struct why *why)
 	if (optind < argc)
 		return why_set(why, PVHVM_USAGE, "unexpected argument %s; name devices by --nic or --disk",
 			       argv[optind]);
-	if ((opt->boot || opt->forget) &&
-	    (opt->boot == opt->forget || opt->nr_nics || opt->nr_disks ||
+	if ((opt->boot || opt->forget || opt->root) &&
+	    (opt->boot + opt->forget + opt->root > 1 || opt->nr_nics || opt->nr_disks ||
 	     opt->all_nics || opt->all_disks))
-		return why_set(why, PVHVM_USAGE, "--boot and --forget stand alone: devices come from %s",
+		return why_set(why, PVHVM_USAGE, "--boot, --root and --forget stand alone: devices come from %s",
 			       PERSIST_CONF);
 	if (!opt->nr_nics && !opt->nr_disks && !opt->all_nics && !opt->all_disks && !opt->boot)
 		opt->all_nics = opt->all_disks = true;
@@ -274,11 +279,20 @@ static int choose_remembered(struct job *job, bool complain, struct why *why)
 	}
 	for (int i = 0; i < job->persist.nr_vdevs; i++) {
 		struct disk *found = NULL;
+		bool pv = false;
 
-		for (int j = 0; j < job->devs.nr_disks; j++)
-			if (job->devs.disks[j].kind == DEV_EMULATED &&
-			    job->devs.disks[j].vdev == job->persist.vdevs[i])
-				found = &job->devs.disks[j];
+		for (int j = 0; j < job->devs.nr_disks; j++) {
+			struct disk *disk = &job->devs.disks[j];
+
+			if (disk->vdev != job->persist.vdevs[i])
+				continue;
+			if (disk->kind == DEV_EMULATED)
+				found = disk;
+			pv |= disk->kind == DEV_PV && !strcmp(disk->state, "connected");
+		}
+		/* in the initramfs already */
+		if (pv && !found)
+			continue;
 		if (found && !found->reason[0])
 			add_disk(job, found, false, why);
 		else
@@ -321,6 +335,28 @@ static int choose_at_boot(struct job *job, struct why *why)
 			usleep(200000);
 	} while (!last);
 	return xen_need(&job->xen, why);
+}
+
+/* For the next boot; now the root disk is in use. */
+static int remember_root(struct job *job, struct why *why)
+{
+	int code;
+
+	if (job->opt.dry_run) {
+		say("would add 'root' to %s and make the initramfs anew", PERSIST_CONF);
+		return PVHVM_OK;
+	}
+	if (job->persist.root)
+		return why_set(why, PVHVM_NOTHING, "%s says 'root' already", PERSIST_CONF);
+	job->persist.root = true;
+	code = persist_save(&job->persist, why);
+	if (code)
+		return code;
+	code = persist_refresh_initramfs(why);
+	if (code)
+		return code;
+	say("the next boot hands over all disks in the initramfs; pvhvm.root=0 on the kernel's command line keeps it from that");
+	return PVHVM_OK;
 }
 
 static int unplug_nics(void *arg, struct why *why)
@@ -506,10 +542,12 @@ static int run(struct job *job, struct why *why)
 	}
 	if (job->opt.forget)
 		return job->opt.dry_run ? PVHVM_OK : persist_forget(why);
+	persist_read(&job->persist);
+	if (job->opt.root)
+		return remember_root(job, why);
 	job->nl = netlink_open(why);
 	if (!job->nl)
 		return PVHVM_FAILED;
-	persist_read(&job->persist);
 	xen_look(&job->xen);
 	devices_look(&job->devs);
 	code = choose(job, why);

@@ -48,6 +48,17 @@ void pvhvm_unplug_twin_up(enum pvhvm_class cls);
 void pvhvm_unplug_twin_down(enum pvhvm_class cls);
 
 /**
+ * pvhvm_unplug_expect() - the toolstack lists devices that are emulated, too
+ * @cls: their class
+ * @count: how many have to be connected before the class may be unplugged
+ *
+ * For devices that the platform cannot see because the emulated one's driver
+ * is not loaded yet. Does nothing if the PCI bus shows no function of @cls.
+ * Context: process; may sleep.
+ */
+void pvhvm_unplug_expect(enum pvhvm_class cls, unsigned int count);
+
+/**
  * pvhvm_unplug_emulated() - are emulated devices of this class (still) there?
  * @cls: the class
  *

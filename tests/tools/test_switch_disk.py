@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time
 
 import pytest
 
@@ -169,3 +170,28 @@ def test_boot(disk):
     disk.put("etc/pvhvm/switch.conf", "disk 832\n")
     p = switch(disk, "--boot", check=0)
     assert "sdb is now xvdb" in p.stdout
+
+
+def test_boot_when_the_initramfs_did_it(disk):
+    """A disk that is PV already is not waited for, and nothing to complain about."""
+    disk.put("etc/pvhvm/switch.conf", "disk 832\nroot\n")
+    switch(disk, "--disk", "sdb", check=0)
+    start = time.monotonic()
+    p = switch(disk, "--boot", "--wait", "60", check=0)
+    assert "no such emulated disk" not in p.stdout
+    assert time.monotonic() - start < 55
+
+
+def test_root(disk):
+    """Remembered beside what is there, kept by later switches, forgotten with the rest."""
+    conf = disk.root / "etc/pvhvm/switch.conf"
+    assert "would add" in switch(disk, "--root", "--dry-run", check=0).stdout and not conf.exists()
+    disk.put("etc/pvhvm/switch.conf", "nic 00:16:3e:01:02:03\n")
+    assert "next boot" in switch(disk, "--root", check=0).stdout
+    assert "already" in switch(disk, "--root", check=4).stderr
+    switch(disk, "--disk", "sdb", check=0)
+    lines = conf.read_text().splitlines()
+    assert {"root", "disk 832", "nic 00:16:3e:01:02:03"} <= set(lines)
+    switch(disk, "--root", "--forget", check=2)
+    switch(disk, "--forget", check=0)
+    assert not conf.exists()

@@ -82,10 +82,44 @@ static void test_vpd(void)
 	ok(blkf_vpd_serial(page + 1, 6, serial) == -EINVAL, "another page");
 }
 
+static bool names(const uint8_t *page, unsigned int len, const char *want)
+{
+	char wwid[BLKF_WWID_SIZE] = "before";
+
+	return !blkf_vpd_wwid(page, len, wwid) && !strcmp(wwid, want);
+}
+
+static void test_wwid(void)
+{
+	static const uint8_t page[] = {
+		0, 0x83, 0, 38,
+		2, 0x01, 0, 6, 'X', 'E', 'N', ' ', '1', ' ',
+		1, 0x13, 0, 8, 0x50, 1, 2, 3, 4, 5, 6, 7,
+		1, 0x03, 0, 8, 0x60, 0x0a, 0xbc, 0xde, 0xf0, 0, 0, 0x01,
+		1, 0x02, 0, 0,
+	};
+	uint8_t eui[] = { 0, 0x83, 0, 12, 1, 0x02, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8 };
+	char wwid[BLKF_WWID_SIZE] = "before";
+
+	ok(names(page, sizeof(page), "naa.600abcdef0000001"),
+	   "the logical unit's NAA name before others, not the port's");
+	ok(names(page, 14, "t10.XEN_1"), "a page cut short names what it can");
+	ok(names(eui, sizeof(eui), "eui.0102030405060708"), "an EUI-64");
+	eui[7] = 9;
+	ok(blkf_vpd_wwid(eui, sizeof(eui), wwid) == -ENOENT &&
+	   !strcmp(wwid, "before"), "a designator longer than the page");
+	eui[7] = 0;
+	eui[9] = 0x12;
+	ok(blkf_vpd_wwid(eui, sizeof(eui), wwid) == -ENOENT,
+	   "one of no length, then rubbish");
+	ok(blkf_vpd_wwid(page, 3, wwid) == -EINVAL &&
+	   blkf_vpd_wwid(page + 1, 20, wwid) == -EINVAL, "no such page");
+}
+
 static void test_random(void)
 {
 	unsigned int i, j, bad = 0;
-	char serial[BLKF_SERIAL_SIZE];
+	char serial[BLKF_SERIAL_SIZE], wwid[BLKF_WWID_SIZE];
 
 	srand(4711);
 	for (i = 0; i < 50000; i++) {
@@ -108,6 +142,14 @@ static void test_random(void)
 				bad += serial[j] <= ' ' || serial[j] > '~' ||
 				       serial[j] == '/';
 		}
+		if (len > 1 && rand() % 2)
+			page[1] = BLKF_VPD_PAGE_ID;
+		if (!blkf_vpd_wwid(page, len, wwid)) {
+			bad += !memchr(wwid, 0, sizeof(wwid));
+			for (j = 0; wwid[j]; j++)
+				bad += wwid[j] <= ' ' || wwid[j] > '~' ||
+				       wwid[j] == '/';
+		}
 		free(page);
 		free(text);
 	}
@@ -119,6 +161,7 @@ int main(void)
 	test_base64();
 	test_clean();
 	test_vpd();
+	test_wwid();
 	test_random();
 	printf("1..%u\n", test_nr);
 	return failed != 0;

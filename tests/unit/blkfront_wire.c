@@ -198,6 +198,17 @@ static void test_props_random(void)
 	ok(!bad, "whatever is let through makes sense");
 }
 
+static void test_flush(void)
+{
+	ok(blkf_flush_op(true, true) == BLKIF_OP_FLUSH_DISKCACHE &&
+	   blkf_flush_op(true, false) == BLKIF_OP_FLUSH_DISKCACHE,
+	   "a flush where there is one");
+	ok(blkf_flush_op(false, true) == BLKIF_OP_WRITE_BARRIER,
+	   "else a barrier");
+	ok(blkf_flush_op(false, false) == BLKF_OP_NONE,
+	   "else nothing, which is no operation of the protocol");
+}
+
 static void test_responses(void)
 {
 	ok(blkf_rsp_count(5, 5, 9) == 0, "nothing new");
@@ -276,6 +287,7 @@ int main(void)
 	test_segments();
 	test_props();
 	test_props_random();
+	test_flush();
 	test_responses();
 	test_ring_random();
 	printf("1..%u\n", test_nr);

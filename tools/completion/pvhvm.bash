@@ -52,7 +52,7 @@ _pvhvm()
 	fi
 	case ${COMP_WORDS[1]} in
 	status) words="--json --sysroot --help" ;;
-	switch) words="--dry-run --nic --all-nics --disk --all-disks --no-persist --forget --boot --wait --json --sysroot --help" ;;
+	switch) words="--dry-run --nic --all-nics --disk --all-disks --no-persist --root --forget --boot --wait --json --sysroot --help" ;;
 	bench) words="--peer --nic --port --dir --disk --overwrite --size --rounds --seconds --only --label --json --clock-check --help" ;;
 	metrics) words="--output --sysroot --help" ;;
 	report) words="--json --html --steps --title --help" ;;
