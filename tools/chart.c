@@ -153,28 +153,37 @@ static double step_seconds(struct json_object *step)
 	return json_object_object_get_ex(step, "seconds", &x) ? json_object_get_double(x) : 0;
 }
 
+static const char *step_name(struct json_object *step)
+{
+	struct json_object *x;
+
+	return json_object_object_get_ex(step, "name", &x) ? json_object_get_string(x) : "?";
+}
+
 void chart_steps(FILE *f, struct json_object *steps)
 {
-	const int width = 1000, label = 260, pitch = 26, bar = 15;
-	int n = json_object_array_length(steps);
+	const int width = 1000, most = 520, pitch = 26, bar = 15, per_character = 8;
+	int n = json_object_array_length(steps), label = 120;
 	double longest = 0.001, total = 0;
 
 	for (int i = 0; i < n; i++) {
-		double s = step_seconds(json_object_array_get_idx(steps, i));
+		struct json_object *step = json_object_array_get_idx(steps, i);
+		double s = step_seconds(step);
+		int needs = strlen(step_name(step)) * per_character + 16;
 
+		label = needs > most ? most : needs > label ? needs : label;
 		longest = fmax(longest, s);
 		total += s;
 	}
 	fprintf(f, "<svg viewBox=\"0 0 %d %d\" role=\"img\" aria-label=\"steps\">\n",
 		width, n * pitch + 4);
 	for (int i = 0; i < n; i++) {
-		struct json_object *step = json_object_array_get_idx(steps, i), *x;
+		struct json_object *step = json_object_array_get_idx(steps, i);
 		double s = step_seconds(step), y = i * pitch + 4;
 		double w = fmax((width - label - VALUE) * fmax(s, 0) / longest, 1);
 
 		fprintf(f, "<text class=\"name\" x=\"%d\" y=\"%.1f\">", label - 8, y + 11);
-		html_text(f, json_object_object_get_ex(step, "name", &x) ?
-			  json_object_get_string(x) : "?");
+		html_text(f, step_name(step));
 		fprintf(f, "</text><rect class=\"bar step\" x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"2\"/>"
 			"<text class=\"value\" x=\"%.1f\" y=\"%.1f\">%.*f s</text>\n",
 			label, y, w, bar, label + w + 8, y + 11, s < 10 ? 1 : 0, s);

@@ -246,7 +246,13 @@ int html_write(const struct html_report *rep, const char *file, struct why *why)
 	fputs("<h2>How to read this</h2>\n<p class=\"soft\">Bars are medians, whiskers reach from the "
 	      "least to the greatest of the rounds. The ratio says how many times better the first is, "
 	      "so that more than 1 is an improvement in every row. Compare figures of one run on one "
-	      "machine only.</p>\n</main>\n</html>\n", f);
+	      "machine only.</p>\n", f);
+	if (*host_string(rep->results, "emulation")) {
+		fputs("<p class=\"soft\">This host was emulated: ", f);
+		html_text(f, host_string(rep->results, "emulation"));
+		fputs(".</p>\n", f);
+	}
+	fputs("</main>\n</html>\n", f);
 	failed = ferror(f);
 	if (fclose(f) || failed)
 		return why_set(why, PVHVM_FAILED, "cannot write %s: %s", file, strerror(errno));

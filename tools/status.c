@@ -114,7 +114,7 @@ static void print_nics(const struct xen *xen, const struct devices *devs)
 
 static void print_disks(const struct xen *xen, const struct devices *devs)
 {
-	char outlook[320];
+	char outlook[320], size[32];
 
 	if (devs->nr_disks)
 		say("Disks");
@@ -122,8 +122,13 @@ static void print_disks(const struct xen *xen, const struct devices *devs)
 		const struct disk *disk = &devs->disks[i];
 
 		disk_outlook(xen, disk, outlook, sizeof(outlook));
-		say("  %-10s %-9s %6.1f GiB %s%s%s", disk->name[0] ? disk->name : "-",
-		    devices_kind_word(disk->kind), disk->sectors / 2097152.0,
+		/* a disk not connected yet has not told its size */
+		if (disk->sectors)
+			snprintf(size, sizeof(size), "%6.1f GiB", disk->sectors / 2097152.0);
+		else
+			snprintf(size, sizeof(size), "%10s", "-");
+		say("  %-10s %-9s %s %s%s%s", disk->name[0] ? disk->name : "-",
+		    devices_kind_word(disk->kind), size,
 		    disk->kind == DEV_PV ? disk->pvdev : disk->driver,
 		    disk->state[0] ? " " : "", disk->state);
 		if (disk->quarantined[0])

@@ -40,6 +40,9 @@ class GuestConfig:
         # the console goes to Xen's debug port: the emulated serial port costs
         # a trip to dom0 for every byte, and both would do the same
         words = ["earlyprintk=xen,keep", "quiet", "net.ifnames=0", "panic=0"]
+        # without it the guest's clock is the HPET, of which every reading is a
+        # trip to the device model; the emulator's TSC is one clock for all CPUs
+        words.append("tsc=reliable")
         if self.nopv:
             words.append("nopv")
         if self.kind == "debian":

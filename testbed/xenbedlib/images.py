@@ -52,12 +52,12 @@ def need_host_tools():
               "apt-get install", env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"))
 
 
-def _mmdebstrap(packages, target, log, what):
+def _mmdebstrap(packages, target, log, what, options=()):
     if os.geteuid():
         raise BedError("building images needs root (mmdebstrap --mode=root, mke2fs -d)")
     args = ["mmdebstrap", "--mode=root", "--format=directory",
             "--variant=minbase" if "apt" in packages else "--variant=essential"]
-    args += [f"--dpkgopt={o}" for o in recipe.DPKG_OPTIONS]
+    args += [f"--dpkgopt={o}" for o in [*recipe.DPKG_OPTIONS, *options]]
     # no initramfs from Debian: the testbed brings its own, a tenth of the size
     args += ["--essential-hook=mkdir -p $1/etc/initramfs-tools",
              "--essential-hook=echo update_initramfs=no >$1/etc/initramfs-tools/update-initramfs.conf",
@@ -73,8 +73,9 @@ def _mmdebstrap(packages, target, log, what):
         raise BedError(f"mmdebstrap for {what} failed: {' / '.join(tail)} (all of it: {keep})")
 
 
-def _bootstrap_key(packages):
-    return cache.digest("root-1", recipe.SUITE, " ".join(packages), " ".join(recipe.DPKG_OPTIONS))
+def _bootstrap_key(packages, options=()):
+    return cache.digest("root-1", recipe.SUITE, " ".join(packages),
+                        " ".join([*recipe.DPKG_OPTIONS, *options]))
 
 
 def dom0_root():
@@ -91,8 +92,10 @@ def debian_root():
     def make(tmp):
         cache.need_space(8)
         with progress.step("bootstrapping the Debian guest's root from Debian packages"):
-            _mmdebstrap(recipe.DEBIAN_PACKAGES, tmp / "root", tmp / "build.log", "debian")
-    return cache.ensure("images", "debian-root", _bootstrap_key(recipe.DEBIAN_PACKAGES), make) / "root"
+            _mmdebstrap(recipe.DEBIAN_PACKAGES, tmp / "root", tmp / "build.log", "debian",
+                        recipe.DEBIAN_DPKG_OPTIONS)
+    key = _bootstrap_key(recipe.DEBIAN_PACKAGES, recipe.DEBIAN_DPKG_OPTIONS)
+    return cache.ensure("images", "debian-root", key, make) / "root"
 
 
 def agent():

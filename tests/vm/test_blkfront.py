@@ -110,7 +110,6 @@ def test_each_probe_step_unwinds(guest):
     guest.wait("[ -b /dev/sda ]")
 
 
-@pytest.mark.pending("not run to its end yet")
 @pytest.mark.state(GuestConfig("small", disk_backend="qdisk"))
 def test_qdisk(guest):
     """The same against QEMU's own backend."""

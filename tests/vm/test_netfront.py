@@ -78,7 +78,6 @@ def test_payload_arrives_whole(guest, offload):
     rescan(guest)
 
 
-@pytest.mark.pending("seen once: soft lockup, a loop in NAPI's list of received packets")
 def test_down_and_up_under_load(guest):
     name = pv_up(guest)
     guest.bed.dom0("pidof iperf3 >/dev/null || iperf3 -s -D")
@@ -89,7 +88,6 @@ def test_down_and_up_under_load(guest):
     rescan(guest)
 
 
-@pytest.mark.pending("passed twice; waits for the loop under load to be found")
 def test_unload_under_load(guest):
     """rmmod with traffic running leaves no grant, port or page behind."""
     guest.load("platform", "xenbus")
@@ -105,7 +103,6 @@ def test_unload_under_load(guest):
     rescan(guest)
 
 
-@pytest.mark.pending("passed twice; waits for the loop under load to be found")
 @pytest.mark.fresh
 def test_backend_restart(guest):
     """The backend unbound and bound again: the card reconnects by itself."""

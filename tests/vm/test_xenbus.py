@@ -5,7 +5,6 @@ import pytest
 from xenbedlib.guestcfg import GuestConfig
 
 
-@pytest.mark.pending("mended, not run since")
 def test_stock_xenstore_clients(guest):
     """Debian's xenstore-utils work unchanged on /dev/xen/xenbus."""
     guest.load("platform", "xenbus")
@@ -78,7 +77,6 @@ def test_each_init_step_unwinds(guest):
     assert guest.sh("xenstore-read domid")
 
 
-@pytest.mark.pending("mended, not run since")
 @pytest.mark.fresh
 def test_xl_shutdown(guest):
     """xl shutdown, served by control/shutdown, powers the guest off."""
