@@ -103,6 +103,60 @@ static struct clocksource xen_clocksource = {
 	.flags = CLOCK_SOURCE_IS_CONTINUOUS,
 };
 
+/* Above every other one; see clock_hold(). */
+static struct clocksource held_clocksource = {
+	.name = "xen-suspend",
+	.rating = 499,
+	.read = clock_read,
+	.mask = CLOCKSOURCE_MASK(64),
+	.flags = CLOCK_SOURCE_IS_CONTINUOUS,
+};
+
+static bool holding;
+
+/* Cannot fail, hence waits while the kernel knows no other clock. */
+static void take_back(struct clocksource *cs)
+{
+	while (clocksource_unregister(cs)) {
+		pr_err_once("no other clocksource; waiting for one\n");
+		msleep(1000);
+	}
+}
+
+/**
+ * clock_hold() - make the kernel tell time by a clock that stops in a suspend
+ *
+ * Others go on, or leap, or turn back, as the TSC of another host does. Then
+ * timers, RCU's stall detector and processes would see a time that nobody has
+ * lived through. A clock that the administrator insists on, by writing to
+ * current_clocksource, stays in force.
+ * Context: process; may sleep.
+ */
+void clock_hold(void)
+{
+	int ret;
+
+	if (!registered)
+		return;
+	ret = clocksource_register_hz(&held_clocksource, NSEC_PER_SEC);
+	holding = !ret;
+	if (ret)
+		pr_warn("no clock that stops in a suspend (%d): time may leap\n",
+			ret);
+}
+
+/**
+ * clock_release() - let the kernel use the clock again that it prefers
+ *
+ * Context: process; may sleep.
+ */
+void clock_release(void)
+{
+	if (holding)
+		take_back(&held_clocksource);
+	holding = false;
+}
+
 static u64 host_real_time(void)
 {
 	u64 base;
@@ -191,17 +245,13 @@ int clock_init(void)
 /**
  * clock_exit() - take it back; the kernel changes over to the next best
  *
- * Cannot fail, hence waits when the kernel knows no other clock (it always
- * does, but for those that somebody unbound by hand).
+ * Context: process; sleeps, for ever if somebody has unbound all other clocks.
  */
 void clock_exit(void)
 {
 	if (!registered)
 		return;
-	while (clocksource_unregister(&xen_clocksource)) {
-		pr_err_once("no other clocksource; waiting for one\n");
-		msleep(1000);
-	}
+	take_back(&xen_clocksource);
 	registered = false;
 	/*
 	 * A task may have been preempted on its way into or out of our read.

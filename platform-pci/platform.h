@@ -62,6 +62,7 @@ extern struct shared_info *platform_shared_info;
 int shared_info_init(void);
 void shared_info_exit(void);
 void shared_info_abandon(void);
+void shared_info_suspend(void);
 void shared_info_resume(void);
 void shared_info_note_get(struct shared_info_note *copy);
 void shared_info_note_set(const struct shared_info_note *value);
@@ -82,6 +83,8 @@ void gnttab_usage(struct gnttab_usage *usage);
 /* clock.c */
 int clock_init(void);
 void clock_exit(void);
+void clock_hold(void);
+void clock_release(void);
 void clock_suspend(void);
 void clock_resume(void);
 void clock_settle(void);

@@ -90,27 +90,37 @@ int shared_info_init(void)
 	return 0;
 }
 
+/* The note of the page that a suspend leaves behind. */
+static struct shared_info_note carried;
+
+/**
+ * shared_info_suspend() - keep what is ours in the page: it is not saved
+ *
+ * Context: all other CPUs stand still, interrupts off.
+ */
+void shared_info_suspend(void)
+{
+	shared_info_note_get(&carried);
+}
+
 /**
  * shared_info_resume() - a new domain's page in the place of the old one's
  *
- * What is at that place now is RAM with a copy of the old one: the note is
- * carried over. All event channels are masked on return.
+ * With the note of the old one. All event channels are masked on return.
  * Context: all other CPUs stand still, interrupts off.
  */
 void shared_info_resume(void)
 {
-	struct shared_info_note n;
 	int ret;
 
-	shared_info_note_get(&n);
 	ret = physmap_place(XENMAPSPACE_shared_info, 0, shared_page);
 	if (ret)
 		pr_err("Xen does not map the shared info page again (%d): PV devices are lost\n",
 		       ret);
 	memset(platform_shared_info->evtchn_mask, 0xff,
 	       sizeof(platform_shared_info->evtchn_mask));
-	if (n.magic)
-		shared_info_note_set(&n);
+	if (carried.magic)
+		shared_info_note_set(&carried);
 }
 
 /**

@@ -74,9 +74,8 @@ static int suspend_cpu(void *data)
 
 	if (smp_processor_id() == run->first) {
 		clock_suspend();
+		shared_info_suspend();
 		run->answer = ask_xen();
-		/* It may have been hours. */
-		touch_softlockup_watchdog();
 		if (!run->answer)
 			rebuild();
 		/* all of the above is seen by who sees this */
@@ -88,6 +87,8 @@ static int suspend_cpu(void *data)
 			touch_nmi_watchdog();
 		}
 	}
+	/* It may have been hours. */
+	touch_softlockup_watchdog();
 	if (!run->answer)
 		vcpu_resume_self();
 	return 0;
@@ -127,10 +128,12 @@ static void suspend(struct work_struct *work)
 					   PVHVM_SUSPEND_PREPARE, NULL);
 	ret = notifier_to_errno(ret);
 	if (!ret) {
+		clock_hold();
 		ret = suspend_machine();
 		/* Else no time has passed, and none was noted. */
 		if (ret >= 0)
 			clock_settle();
+		clock_release();
 	}
 	if (ret < 0)
 		pr_err("the guest is not suspended (%d)\n", ret);

@@ -56,7 +56,7 @@ def disk(guest):
 
 
 @pytest.mark.parametrize("sector", [
-    512, pytest.param(4096, marks=pytest.mark.pending("its last check has been rewritten and not run since"))])
+    512, 4096])
 def test_sector_size(disk, sector):
     """The backend's sector is the disk's; what is written stands where dom0 looks for it."""
     disk.attach(sector=sector)
@@ -73,7 +73,6 @@ def test_sector_size(disk, sector):
     assert (small.code == 0) == (sector == 512)
 
 
-@pytest.mark.pending("not run to its end yet")
 def test_flush(disk):
     """The cache is announced, and each fsync reaches the backend as a flush."""
     disk.attach()
@@ -101,7 +100,6 @@ def test_discard(disk):
     assert guest.try_sh(f"blkdiscard -s {DEV}").code != 0, "a secure discard that nobody offers"
 
 
-@pytest.mark.pending("rewritten, not run since")
 def test_refused_discard(disk):
     """A discard that the backend refuses is the last one; the disk works on."""
     disk.attach()
@@ -117,7 +115,6 @@ def test_refused_discard(disk):
     disk.guest.sh(f"dd if={DEV} of=/dev/null bs=64k count=4 iflag=direct status=none")
 
 
-@pytest.mark.pending("the sizes were seen, the uevents not yet")
 def test_resize(disk):
     """Larger and smaller while open, with a uevent; blkback looks when it has a request."""
     disk.attach()
@@ -163,7 +160,6 @@ def test_detach_refused_while_mounted(disk):
     disk.guest.wait(f"[ ! -b {DEV} ]", 60)
 
 
-@pytest.mark.pending("passed, but ext4 called the lost disk an error; rewritten, not run since")
 def test_surprise_removal(disk):
     """A mounted disk that is torn out: errors instead of a hang, and umount works."""
     disk.attach()
@@ -182,7 +178,6 @@ def test_surprise_removal(disk):
     disk.guest.wait(f"[ ! -b {DEV} ]", 60)
 
 
-@pytest.mark.pending("not run to its end yet")
 def test_removal_with_requests_stuck(disk):
     """The same when the backend's own disk answers nothing any more."""
     dom0 = disk.bed.dom0

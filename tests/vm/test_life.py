@@ -24,7 +24,6 @@ def interrupts_on(guest, cpu):
                guest.sh("grep pvhvm-event /proc/interrupts").splitlines())
 
 
-@pytest.mark.pending("not run yet")
 def test_cpu_hotplug_under_load(guest):
     """A CPU goes and comes ten times under network and disk load; its events come back with it."""
     pv_up(guest)
@@ -47,7 +46,6 @@ def test_cpu_hotplug_under_load(guest):
     assert counts(guest) == before
 
 
-@pytest.mark.pending("not run yet")
 def test_unbind_bind_under_load(guest):
     """The network driver taken from its device and given back, five times; the connection lives on."""
     guest.bed.dom0("ip link set xenbr0 address 02:00:00:00:77:01")

@@ -7,7 +7,6 @@ import pytest
 from netstat import FAR, far_host, grown, stats, total
 from test_netfront import iperf, pv_up, rescan
 
-pytestmark = pytest.mark.pending("not run yet")
 
 GUEST = "192.168.77.2"
 KEY = bytes((37 * i + 11) & 0xff for i in range(40))

@@ -6,7 +6,6 @@ import guestmodules
 from netstat import DOM0, frontend, grown, stats, total
 from test_netfront import iperf, pv_up, rescan
 
-pytestmark = pytest.mark.pending("only test_drop has been seen passing, before the headroom was taken out of the size")
 
 GUEST = "192.168.77.2"
 

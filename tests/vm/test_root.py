@@ -11,7 +11,6 @@ from xenbedlib.bed import Bed
 from xenbedlib.errors import EmulatorFault
 from xenbedlib.guestcfg import GuestConfig
 
-pytestmark = pytest.mark.pending("not run yet")
 TRIES = 3
 
 
