@@ -37,6 +37,7 @@ def test_life_of_a_package(guest, debs):
     guest.bed.reconnect_guest(1800)
     guest.start_test("after reboot")
     guest.wait("systemctl is-active -q network-online.target multi-user.target || true")
+    print(guest.sh("journalctl -b -o short-monotonic --no-pager -u pvhvm-switch -u systemd-udev-settle"))
     guest.wait("readlink -f /sys/class/net/eth0/device | grep -q vif-0", 60)
     assert re.search(r"^nics unplugged", guest.platform("unplug"), re.M)
     guest.wait("ping -c 1 -W 2 192.168.77.1 >/dev/null", 60)
