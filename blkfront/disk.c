@@ -128,14 +128,21 @@ void blkf_disk_add_work(struct work_struct *work)
 	struct blkf_dev *dev = container_of(work, struct blkf_dev, add_work);
 	int err = blkf_step("add disk");
 
+	/*
+	 * Before anybody can see the disk: who sees it, and that it is
+	 * connected, may ask for the unplug.
+	 */
+	if (!err && READ_ONCE(dev->live))
+		blkf_identity_twin(dev, true);
 	if (!err)
 		err = device_add_disk(&dev->pdev->dev, dev->disk,
 				      blkf_disk_groups);
 	if (err) {
+		blkf_identity_twin(dev, false);
 		pvhvm_dev_error(dev->pdev, err, "cannot add %s", dev->name);
 	} else {
 		WRITE_ONCE(dev->added, true);
-		/* not before: without a disk there is no twin */
+		/* the backend may have been away meanwhile */
 		if (READ_ONCE(dev->live))
 			blkf_identity_twin(dev, true);
 	}

@@ -363,14 +363,14 @@ static int unplug_nics(void *arg, struct why *why)
 {
 	struct job *job = arg;
 
-	return xen_unplug(&job->xen, "nics", job->opt.wait, why);
+	return xen_unplug(&job->xen, "nics", why);
 }
 
 static int unplug_ide(void *arg, struct why *why)
 {
 	struct job *job = arg;
 
-	return xen_unplug(&job->xen, "ide-disks", job->opt.wait, why);
+	return xen_unplug(&job->xen, "ide-disks", why);
 }
 
 static void plan_persist(struct job *job, struct persist *p, bool nics)

@@ -4,12 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "sysfs.h"
 #include "xen.h"
-
-#define POLL_US 20000
 
 /* Signature leaves: xen/arch-x86/cpuid.h. */
 #define LEAF_FIRST	0x40000000u
@@ -87,7 +84,6 @@ static void read_classes(struct xen *xen)
 	char *all = sysfs_slurp("%s/pvhvm/unplug", xen->platform);
 	char *save = NULL;
 
-	xen->nr_classes = 0;
 	if (!all)
 		return;
 	for (char *line = strtok_r(all, "\n", &save);
@@ -197,27 +193,10 @@ const struct xen_class *xen_class(const struct xen *xen, const char *name)
 	return NULL;
 }
 
-/* A PV disk shows a little before its driver counts it as a twin. */
-static void wait_for_twins(struct xen *xen, const char *class, double wait)
+int xen_unplug(const struct xen *xen, const char *class, struct why *why)
 {
-	double end = text_now() + wait;
-	const struct xen_class *c;
+	int err = sysfs_write(class, "%s/pvhvm/unplug", xen->platform);
 
-	for (;;) {
-		read_classes(xen);
-		c = xen_class(xen, class);
-		if (!c || (c->twins && c->twins >= c->emulated) || text_now() > end)
-			return;
-		usleep(POLL_US);
-	}
-}
-
-int xen_unplug(struct xen *xen, const char *class, double wait, struct why *why)
-{
-	int err;
-
-	wait_for_twins(xen, class, wait);
-	err = sysfs_write(class, "%s/pvhvm/unplug", xen->platform);
 	switch (-err) {
 	case 0:
 	case EALREADY:

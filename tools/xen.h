@@ -67,9 +67,8 @@ const struct xen_class *xen_class(const struct xen *xen, const char *name);
 /**
  * xen_unplug() - take a class of emulated devices away, until the next reset
  * @class: "nics", "ide-disks"
- * @wait: seconds that a twin may still take to be counted
  * Return: PVHVM_OK, also when it is done already; PVHVM_REFUSED otherwise.
  */
-int xen_unplug(struct xen *xen, const char *class, double wait, struct why *why);
+int xen_unplug(const struct xen *xen, const char *class, struct why *why);
 
 #endif

@@ -4,7 +4,6 @@ import errno
 import json
 import os
 import pathlib
-import re
 import shutil
 import subprocess
 import sys
@@ -75,9 +74,6 @@ def hold(root, conf, path, value):
     d = (root / "sys/bus/pvhvm/devices" / pvdev).resolve()
     name, sectors = conf["vbds"][pvdev]
     (d / "hold").write_text(value + "\n")
-    for unplug in root.glob("sys/devices/pci*/*/pvhvm/unplug"):
-        twins = int(value == "0" and not conf.get("never_appears"))
-        unplug.write_text(re.sub(r"(ide-disks present .*twins=)\d+", rf"\g<1>{twins}", unplug.read_text(), count=1))
     if value == "0":
         (d / "state").write_text("connected\n")
         if conf.get("never_appears"):
