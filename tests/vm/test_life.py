@@ -24,6 +24,7 @@ def interrupts_on(guest, cpu):
                guest.sh("grep pvhvm-event /proc/interrupts").splitlines())
 
 
+@pytest.mark.slow
 def test_cpu_hotplug_under_load(guest):
     """A CPU goes and comes ten times under network and disk load; its events come back with it."""
     pv_up(guest)

@@ -11,6 +11,8 @@ from xenbedlib.bed import Bed
 from xenbedlib.errors import EmulatorFault
 from xenbedlib.guestcfg import GuestConfig
 
+pytestmark = [pytest.mark.slow, pytest.mark.pending("not run yet")]
+
 TRIES = 3
 
 

@@ -156,6 +156,7 @@ def test_save_restore(guest):
     assert "eth0" not in guest.sh("ls /sys/class/net").split()
 
 
+@pytest.mark.slow
 def test_checkpoint(guest):
     """xl save -c: the guest goes on in the same domain with the same rings."""
     name = busy_guest(guest, 60)
@@ -169,6 +170,7 @@ def test_checkpoint(guest):
     check_life(guest, name, before)
 
 
+@pytest.mark.slow
 def test_save_that_fails(guest):
     """No room for the file: the toolstack lets the guest go on, and can try again."""
     name = busy_guest(guest, 90)
