@@ -49,5 +49,7 @@ def test_life_of_a_package(guest, debs):
     guest.bed.reconnect_guest(1800)
     guest.start_test("after removal")
     assert guest.loaded() == []
+    # the emulated card's driver takes its time, longer than the agent's line
+    guest.wait("[ -e /sys/class/net/eth0 ]", 120)
     assert "pci" in guest.sh("readlink -f /sys/class/net/eth0/device")
     guest.wait("ping -c 1 -W 2 192.168.77.1 >/dev/null", 60)
