@@ -7,7 +7,7 @@ import pytest
 from netstat import FAR, far_host, grown, stats, total
 from test_netfront import iperf, pv_up, rescan
 
-pytestmark = pytest.mark.pending("failed when it was first run, not looked into yet")
+pytestmark = pytest.mark.pending("without hashing ethtool shows no function, where the test wants 'toeplitz: off'")
 
 GUEST = "192.168.77.2"
 KEY = bytes((37 * i + 11) & 0xff for i in range(40))

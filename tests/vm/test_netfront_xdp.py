@@ -6,6 +6,7 @@ import guestmodules
 from netstat import DOM0, frontend, grown, stats, total
 from test_netfront import iperf, pv_up, rescan
 
+pytestmark = pytest.mark.slow
 
 GUEST = "192.168.77.2"
 
