@@ -120,6 +120,7 @@ struct blkf_stats {
 /**
  * struct blkf_queue - one ring
  * @ring: producing side under @send_lock, consuming side under @reap_lock
+ * @polled: no interrupts: whoever waits looks by himself
  * @unsent: requests in the ring that the backend was not told of; @send_lock
  * @depth: request numbers, fixed from the first connect on
  * @max_segs: segments that a request may have on this connection
@@ -133,6 +134,7 @@ struct blkf_queue {
 	struct blkf_dev *dev;
 	unsigned int index;
 	bool up;
+	bool polled;
 
 	spinlock_t send_lock ____cacheline_aligned_in_smp;
 	struct blkif_front_ring ring;
@@ -191,6 +193,7 @@ enum blkf_degrade {
  * @live: requests are taken; otherwise they fail
  * @deleted: the block layer will send none any more; @queues_mutex
  * @nr_queues: rings of this connection; @nr_queues_max: what @queue has
+ * @nr_poll: the last of @nr_queues, whose completions are polled for
  * @open_lock: @openers, @closing
  * @closing: no opener is let in any more
  * @close_wanted: the backend closes; do so when the last opener has left
@@ -219,6 +222,7 @@ struct blkf_dev {
 	bool bounce;
 	unsigned int nr_queues;
 	unsigned int nr_queues_max;
+	unsigned int nr_poll;
 	unsigned int ring_order;
 	unsigned int depth;
 	unsigned int max_segs;
@@ -256,6 +260,7 @@ extern struct workqueue_struct *blkf_wq;
 extern int blkf_major;
 
 unsigned int blkf_param_queues(void);	/* 0: choose */
+unsigned int blkf_param_poll_queues(void);
 unsigned int blkf_param_ring_order(void);
 unsigned int blkf_param_segments(void);
 unsigned int blkf_param_grants(void);

@@ -285,9 +285,10 @@ static void device_connect(struct blkf_dev *dev)
 	else if (READ_ONCE(dev->added))
 		blkf_identity_twin(dev, true);
 	dev_info(&dev->pdev->dev,
-		 "%s%s: %llu MiB, %u ring(s) of %u requests of %u segments%s%s%s\n",
+		 "%s%s: %llu MiB, %u ring(s), %u of them polled, of %u requests of %u segments%s%s%s\n",
 		 dev->name, fresh ? "" : " is back",
 		 (unsigned long long)dev->props.capacity >> 11, dev->nr_queues,
+		 dev->nr_poll,
 		 dev->depth, dev->max_segs,
 		 dev->bounce ? ", persistent grants" : "",
 		 blkf_limits_flush_op(dev) != BLKF_OP_NONE ? ", flush" : "",
@@ -408,7 +409,7 @@ int blkf_resume(struct pvhvm_device *pdev)
 static struct blkf_dev *device_alloc(struct pvhvm_device *pdev)
 {
 	struct blkf_dev *dev = kzalloc(sizeof(*dev), GFP_KERNEL);
-	unsigned int i;
+	unsigned int i, nr;
 
 	if (!dev)
 		return NULL;
@@ -423,8 +424,10 @@ static struct blkf_dev *device_alloc(struct pvhvm_device *pdev)
 	INIT_DELAYED_WORK(&dev->trim_work, blkf_pool_trim_work);
 	INIT_DELAYED_WORK(&dev->watchdog, device_watchdog);
 
-	dev->nr_queues_max = blkf_queues(blkf_param_queues(),
-					 num_possible_cpus(), BLKF_QUEUES_MAX);
+	nr = blkf_queues(blkf_param_queues(), num_possible_cpus(),
+			 BLKF_QUEUES_MAX);
+	dev->nr_queues_max = nr + blkf_poll_queues(blkf_param_poll_queues(),
+						   nr, BLKF_QUEUES_MAX);
 	dev->queue = kcalloc(dev->nr_queues_max, sizeof(*dev->queue),
 			     GFP_KERNEL);
 	if (!dev->queue) {

@@ -24,6 +24,11 @@ module_param(max_queues, uint, 0444);
 MODULE_PARM_DESC(max_queues,
 		 "most rings a disk, 1..64, one a CPU at most; 0: one for two CPUs, up to 4 (default 0)");
 
+static unsigned int poll_queues;
+module_param(poll_queues, uint, 0444);
+MODULE_PARM_DESC(poll_queues,
+		 "rings more, without interrupts, for whoever polls for completions (io_uring's IOPOLL), 0..63 (default 0)");
+
 static unsigned int max_ring_page_order = 2;
 module_param(max_ring_page_order, uint, 0444);
 MODULE_PARM_DESC(max_ring_page_order,
@@ -59,6 +64,11 @@ static DECLARE_WAIT_QUEUE_HEAD(main_added);
 unsigned int blkf_param_queues(void)
 {
 	return max_queues;
+}
+
+unsigned int blkf_param_poll_queues(void)
+{
+	return poll_queues;
 }
 
 unsigned int blkf_param_ring_order(void)

@@ -35,25 +35,38 @@ static void negotiate_shrink(struct blkf_dev *dev, unsigned int nr)
 	blkf_queues_quiesce(dev);
 }
 
+static void negotiate_choose_queues(struct blkf_dev *dev)
+{
+	unsigned int offered = negotiate_read(dev, "multi-queue-max-queues", 1);
+	unsigned int nr;
+
+	if (dev->disk) {
+		nr = clamp(offered, 1u, dev->tag_set.nr_hw_queues);
+		negotiate_shrink(dev, nr);
+		dev->nr_poll = min(dev->nr_poll, nr - 1);
+	} else {
+		nr = blkf_queues(blkf_param_queues(), num_online_cpus(),
+				 offered);
+		dev->nr_poll = blkf_poll_queues(blkf_param_poll_queues(), nr,
+						min(offered,
+						    dev->nr_queues_max));
+		nr += dev->nr_poll;
+	}
+	dev->nr_queues = nr;
+}
+
 static void negotiate_choose(struct blkf_dev *dev)
 {
-	unsigned int order, nr;
+	unsigned int order;
 
-	nr = blkf_queues(blkf_param_queues(), num_online_cpus(),
-			 negotiate_read(dev, "multi-queue-max-queues", 1));
-	nr = min(nr, dev->nr_queues_max);
+	negotiate_choose_queues(dev);
 	order = blkf_ring_order(blkf_param_ring_order(),
 				negotiate_read(dev, "max-ring-page-order", 0),
 				negotiate_read(dev, "max-ring-pages", 0));
 	dev->max_segs = blkf_segments(blkf_param_segments(),
 				      negotiate_read(dev, "feature-max-indirect-segments", 0));
-	if (dev->disk) {
-		nr = min(nr, dev->tag_set.nr_hw_queues);
-		negotiate_shrink(dev, nr);
-	} else {
+	if (!dev->disk)
 		dev->depth = blkf_ring_entries(order);
-	}
-	dev->nr_queues = nr;
 	dev->ring_order = order;
 }
 

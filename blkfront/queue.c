@@ -121,6 +121,7 @@ static int queue_up(struct blkf_queue *q)
 	q->handle = dev->pdev->id;
 	q->peer = dev->pdev->otherend_id;
 	q->bounce = false;
+	q->polled = q->index >= dev->nr_queues - dev->nr_poll;
 	q->up = true;
 
 	err = blkf_step("ring") ?: queue_alloc_ring(q);
@@ -306,8 +307,9 @@ static void queue_silence(struct blkf_queue *q)
 	unsigned int chain;
 
 	pvhvm_evtchn_close(&q->ch, q);
-	if (!q->shadow || q->dev->pdev->quarantined)
+	if (!q->shadow)
 		return;
+	/* also waits for whoever polls */
 	spin_lock_irq(&q->reap_lock);
 	chain = blkf_request_reap(q);
 	spin_unlock_irq(&q->reap_lock);

@@ -466,6 +466,12 @@ unsigned int blkf_request_reap(struct blkf_queue *q)
 		WRITE_ONCE(q->ring.rsp_cons, cons);
 		if (unlikely(why))
 			break;
+		if (q->polled) {
+			/* no event, however long nobody looks */
+			WRITE_ONCE(q->ring.sring->rsp_event,
+				   cons + BLKF_EVENT_FAR);
+			break;
+		}
 		RING_FINAL_CHECK_FOR_RESPONSES(&q->ring, more);
 	} while (more);
 	spin_unlock(&q->grant_lock);
@@ -510,6 +516,45 @@ static void request_complete(struct request *rq)
 
 /* ---- operations ---- */
 
+/* Whoever waits for a polled request looks whether it is done. */
+static int request_poll(struct blk_mq_hw_ctx *hctx)
+{
+	struct blkf_queue *q = hctx->driver_data;
+	unsigned int chain = BLKF_NONE;
+	u64 before;
+	int found;
+
+	spin_lock_irq(&q->reap_lock);
+	before = q->stats.responses;
+	/* pairs with queue_silence(): once it has had the lock, hands off */
+	if (READ_ONCE(q->dev->live))
+		chain = blkf_request_reap(q);
+	found = q->stats.responses - before;
+	spin_unlock_irq(&q->reap_lock);
+	blkf_request_complete(q, chain);
+	return found;
+}
+
+DEFINE_MQ_POLL(request_poll)
+
+/* The last rings are for those who poll, the others for everybody. */
+static void request_map_queues(struct blk_mq_tag_set *set)
+{
+	struct blkf_dev *dev = set->driver_data;
+	unsigned int poll = min(dev->nr_poll, set->nr_hw_queues - 1);
+
+	set->map[HCTX_TYPE_DEFAULT].nr_queues = set->nr_hw_queues - poll;
+	blk_mq_map_queues(&set->map[HCTX_TYPE_DEFAULT]);
+	if (!poll)
+		return;
+	set->map[HCTX_TYPE_READ].nr_queues = 0;
+	set->map[HCTX_TYPE_POLL].nr_queues = poll;
+	set->map[HCTX_TYPE_POLL].queue_offset = set->nr_hw_queues - poll;
+	blk_mq_map_queues(&set->map[HCTX_TYPE_POLL]);
+}
+
+DEFINE_MQ_MAP(request_map_queues)
+
 static int request_init_hctx(struct blk_mq_hw_ctx *hctx, void *data,
 			     unsigned int index)
 {
@@ -524,4 +569,6 @@ const struct blk_mq_ops blkf_mq_ops = {
 	.commit_rqs = request_commit_all,
 	.complete = request_complete,
 	.init_hctx = request_init_hctx,
+	.map_queues = MQ_MAP(request_map_queues),
+	.poll = MQ_POLL(request_poll),
 };

@@ -33,6 +33,8 @@
 
 #define BLKF_RING_ORDER_MAX	4u
 #define BLKF_QUEUES_MAX		64u
+/* As rsp_event: a response that will not come before we have looked again. */
+#define BLKF_EVENT_FAR		0x40000000u
 #define BLKF_SEGS_DIRECT	BLKIF_MAX_SEGMENTS_PER_REQUEST
 /* Descriptors that fit into one indirect page; we never use a second one. */
 #define BLKF_SEGS_MAX \
@@ -94,6 +96,20 @@ static inline unsigned int blkf_queues(unsigned int wanted, unsigned int cpus,
 
 	n = blkf_min(n, blkf_min(cpus, BLKF_QUEUES_MAX));
 	return blkf_min(n, offered ? offered : 1);
+}
+
+/**
+ * blkf_poll_queues() - rings beside those that are never waited for
+ * @wanted: by parameter
+ * @have: rings with interrupts, 1 and up
+ * @offered: multi-queue-max-queues, 0 if absent
+ */
+static inline unsigned int blkf_poll_queues(unsigned int wanted,
+					    unsigned int have,
+					    unsigned int offered)
+{
+	offered = blkf_min(offered, BLKF_QUEUES_MAX);
+	return have < offered ? blkf_min(wanted, offered - have) : 0;
 }
 
 /**

@@ -23,6 +23,44 @@
 #endif
 #define DISK_TAG_SET_FLAGS	(DISK_FLAG_MERGE | DISK_FLAG_NO_SCHED)
 
+/*
+ * DEFINE_MQ_POLL(f), MQ_POLL(f): f, int f(struct blk_mq_hw_ctx *), as the
+ * operation poll, which since 5.16 may collect what it completes.
+ * DEFINE_MQ_MAP(f), MQ_MAP(f): f, void f(struct blk_mq_tag_set *), as the
+ * operation map_queues, which returned something until 6.0.
+ */
+#define MQ_POLL(f)	f##_thunk
+#ifdef HAVE_BLK_MQ_POLL_BATCHES
+#define DEFINE_MQ_POLL(f)						\
+	static int f##_thunk(struct blk_mq_hw_ctx *hctx,		\
+			     struct io_comp_batch *iob)			\
+	{								\
+		return f(hctx);						\
+	}
+#else
+#define DEFINE_MQ_POLL(f)						\
+	static int f##_thunk(struct blk_mq_hw_ctx *hctx)		\
+	{								\
+		return f(hctx);						\
+	}
+#endif
+
+#define MQ_MAP(f)	f##_thunk
+#ifdef HAVE_BLK_MQ_MAP_VOID
+#define DEFINE_MQ_MAP(f)						\
+	static void f##_thunk(struct blk_mq_tag_set *set)		\
+	{								\
+		f(set);							\
+	}
+#else
+#define DEFINE_MQ_MAP(f)						\
+	static int f##_thunk(struct blk_mq_tag_set *set)		\
+	{								\
+		f(set);							\
+		return 0;						\
+	}
+#endif
+
 /**
  * disk_alloc_mq() - allocate a disk with its queue, limits set
  *

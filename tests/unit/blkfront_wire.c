@@ -74,6 +74,9 @@ static void test_offers(void)
 	ok(blkf_queues(8, 2, 8) == 2, "no more rings than CPUs");
 	ok(blkf_queues(8, 16, 6) == 6, "as many as offered");
 	ok(blkf_queues(8, 16, 0) == 1, "one if nothing is offered");
+	ok(blkf_poll_queues(2, 1, 4) == 2 && blkf_poll_queues(9, 1, 4) == 3 &&
+	   blkf_poll_queues(2, 4, 4) == 0 && blkf_poll_queues(2, 1, 0) == 0,
+	   "rings for polling are what others leave");
 	ok(blkf_segments(64, 256) == 64, "segments as wanted");
 	ok(blkf_segments(64, 32) == 32, "segments as offered");
 	ok(blkf_segments(64, 0) == 11, "no indirect requests offered");

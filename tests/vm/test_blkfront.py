@@ -50,6 +50,19 @@ def test_verify(guest, persistent):
     back(guest)
 
 
+def test_polled(guest):
+    """A ring for those who poll: right data, and no interrupt for all its responses."""
+    guest.load(blkfront_poll_queues="1")
+    dev = "/dev/" + switch_by_hand(guest)
+    assert guest.read("/sys/block/xvda/queue/io_poll") == "1"
+    before = {key: int(guest.device("vbd-768", f"statistics/{key}")) for key in ("responses", "interrupts")}
+    guest.sh(f"fio --name=p --filename={dev} --ioengine=io_uring --hipri=1 --direct=1 --output-format=terse "
+             "--rw=randwrite --bs=4k --iodepth=8 --size=8M --verify=md5 --verify_fatal=1 --randrepeat=0", stall=300)
+    grown = {key: int(guest.device("vbd-768", f"statistics/{key}")) - value for key, value in before.items()}
+    assert grown["responses"] >= 2 * 2048 and grown["interrupts"] < 100
+    back(guest)
+
+
 def test_filesystem(guest):
     """A file system made on the PV disk is whole after remount and fsck."""
     guest.load()
