@@ -31,6 +31,14 @@ static void address_text(char buf[INET6_ADDRSTRLEN], int family, struct nlattr *
 		strcpy(buf, family == AF_INET ? "0.0.0.0" : "::");
 }
 
+/* IPv6 has the one only. */
+static struct nlattr *own_addr(struct nlmsghdr *h)
+{
+	struct nlattr *a = nlmsg_find_attr(h, sizeof(struct ifaddrmsg), IFA_LOCAL);
+
+	return a ? a : nlmsg_find_attr(h, sizeof(struct ifaddrmsg), IFA_ADDRESS);
+}
+
 static uint32_t addr_flags(struct nlmsghdr *h)
 {
 	struct ifaddrmsg *ifa = nlmsg_data(h);
@@ -66,15 +74,12 @@ static int give_addr(struct netlink *nl, struct nlmsghdr *h, int ifindex, struct
 {
 	struct ifaddrmsg *ifa = nlmsg_data(h);
 	char text[INET6_ADDRSTRLEN];
-	struct nlattr *a;
 	int err;
 
 	err = netlink_tell(nl, addr_msg(h, ifindex, ifa->ifa_family == AF_INET6 ? IFA_F_NODAD : 0));
 	if (!err || err == -EEXIST)
 		return PVHVM_OK;
-	a = nlmsg_find_attr(h, sizeof(*ifa), IFA_LOCAL);
-	address_text(text, ifa->ifa_family,
-		     a ? a : nlmsg_find_attr(h, sizeof(*ifa), IFA_ADDRESS));
+	address_text(text, ifa->ifa_family, own_addr(h));
 	return why_set(why, PVHVM_FAILED, "cannot give the address %s/%d: %s",
 		       text, ifa->ifa_prefixlen, netlink_cause(nl));
 }
@@ -325,12 +330,31 @@ static const char *label_of(struct nlmsghdr *h)
 static bool same_addr(struct nlmsghdr *a, struct nlmsghdr *b)
 {
 	struct ifaddrmsg *x = nlmsg_data(a), *y = nlmsg_data(b);
-	struct nlattr *p = nlmsg_find_attr(a, sizeof(*x), IFA_LOCAL);
-	struct nlattr *q = nlmsg_find_attr(b, sizeof(*y), IFA_LOCAL);
+	struct nlattr *p = own_addr(a), *q = own_addr(b);
 
 	return x->ifa_family == y->ifa_family && x->ifa_prefixlen == y->ifa_prefixlen &&
 	       p && q && nla_len(p) == nla_len(q) &&
 	       !memcmp(nla_data(p), nla_data(q), nla_len(p));
+}
+
+static bool has_addr(const struct addr_list *l, struct nlmsghdr *addr)
+{
+	for (int i = 0; i < l->list.n; i++)
+		if (same_addr(l->list.v[i], addr))
+			return true;
+	return false;
+}
+
+bool netcfg_has_addrs(struct netlink *nl, const struct netcfg *cfg, int ifindex)
+{
+	struct addr_list l = { .ifindex = ifindex };
+	bool all = true;
+
+	list_addrs(nl, AF_UNSPEC, &l);
+	for (int i = 0; i < cfg->addrs.n && all; i++)
+		all = has_addr(&l, cfg->addrs.v[i]);
+	addr_list_free(&l);
+	return all;
 }
 
 static const char *wanted_label(const struct netcfg *cfg, struct nlmsghdr *now)

@@ -19,6 +19,9 @@ void netcfg_drop_routes(struct netlink *nl, const struct netcfg *cfg, int ifinde
 int netcfg_relabel(struct netlink *nl, const struct netcfg *cfg, int ifindex,
 		   struct why *why);
 
+/* Are all its addresses still there? */
+bool netcfg_has_addrs(struct netlink *nl, const struct netcfg *cfg, int ifindex);
+
 /* Remove all addresses; what cannot be removed goes with the device. */
 void netcfg_flush_addrs(struct netlink *nl, int ifindex);
 

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "ifupdown.h"
 #include "netcfg_tables.h"
 #include "nic.h"
 #include "probe.h"
@@ -76,6 +77,20 @@ void nic_end(struct nic_switch *ns)
 {
 	netcfg_free(&ns->cfg);
 	netcfg_free(&ns->pv_cfg);
+}
+
+static int hold_scripts(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	return ifupdown_hold(ns->name, why);
+}
+
+static int release_scripts(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	return ifupdown_release(ns->name, why);
 }
 
 static int prepare(void *arg, struct why *why)
@@ -320,6 +335,11 @@ void nic_plan_move(struct plan *plan, struct nic_switch *ns)
 	bool up = ns->cfg.flags & IFF_UP;
 	char *what;
 
+	if (ifupdown_binds(ns->name))
+		plan_add(plan, hold_scripts, release_scripts, ns,
+			 text_printf("keep ifup@%s.service from taking %s down when the name passes over",
+				     ns->name, ns->name),
+			 text_printf("let it again"));
 	plan_add(plan, prepare, unprepare, ns,
 		 text_printf("prepare %s: MTU %u, queue length %u, sysctls%s%s as %s has them",
 			     ns->pv_name, ns->cfg.mtu, ns->cfg.txqlen,
@@ -416,11 +436,34 @@ static int refresh(void *arg, struct why *why)
 	return PVHVM_OK;
 }
 
+/*
+ * Whoever manages the network has heard by now that a name has changed hands,
+ * and may have put things right in his way.
+ */
+static int keep(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+	int code;
+
+	settle();
+	if ((netcfg_has_carrier(ns->nl, ns->pv) || !(ns->cfg.flags & IFF_RUNNING)) &&
+	    netcfg_has_addrs(ns->nl, &ns->cfg, ns->pv))
+		return PVHVM_OK;
+	say_err("pvhvm: something took %s down or an address off it: given back", ns->name);
+	code = netcfg_wear(ns->nl, &ns->cfg, ns->pv, ns->wait, why);
+	if (!code)
+		netcfg_settle_addrs(ns->nl, &ns->cfg, ns->pv);
+	return code;
+}
+
 void nic_plan_refresh(struct plan *plan, struct nic_switch *ns)
 {
-	if (!(ns->cfg.flags & IFF_UP) || !ns->cfg.nr_peers)
+	if (!(ns->cfg.flags & IFF_UP))
 		return;
-	plan_add(plan, refresh, NULL, ns,
-		 text_printf("ask the neighbours of %s again: a bridge in the host may have changed its address",
-			     ns->name), NULL);
+	if (ns->cfg.nr_peers)
+		plan_add(plan, refresh, NULL, ns,
+			 text_printf("ask the neighbours of %s again: a bridge in the host may have changed its address",
+				     ns->name), NULL);
+	plan_add(plan, keep, NULL, ns,
+		 text_printf("see that nobody has taken anything from %s meanwhile", ns->name), NULL);
 }

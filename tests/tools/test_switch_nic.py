@@ -166,7 +166,7 @@ def test_dry_run_changes_nothing(one):
     p = tree.pvhvm("switch", "--dry-run", netns=net.guest, check=0)
     assert same(net, before) and tree.writes() == []
     assert p.stdout.count("undo:") == STEPS - 2 and "cannot be undone" in p.stdout
-    assert len(re.findall(r"(?m)^ *\d+\. ", p.stdout)) == STEPS + 1
+    assert len(re.findall(r"(?m)^ *\d+\. ", p.stdout)) == STEPS + 2
     assert not (tree.root / "etc/pvhvm/switch.conf").exists()
 
 
@@ -214,6 +214,20 @@ def test_host_bridge_changes_its_address(one):
     tree.pvhvm("switch", netns=net.guest, check=0)
     entry = net.g("neigh", "show", "10.9.0.1")
     assert "REACHABLE" in entry and "02:00:00:00:00:01" not in entry
+
+
+def test_what_is_taken_meanwhile_is_given_back(one):
+    """Somebody takes the interface down because its name was gone for a moment, as ifdown does."""
+    tree, net = one
+    before = picture(net)
+    hook = tree.root / "write-hook"
+    hook.write_text(hook.read_text().replace("sys.exit(", "import subprocess\n"
+                    "if sys.argv[2] == 'nics':\n"
+                    "    subprocess.run(['ip', 'addr', 'flush', 'dev', 'eth0'])\n"
+                    "    subprocess.run(['ip', 'link', 'set', 'eth0', 'down'])\nsys.exit("))
+    p = tree.pvhvm("switch", netns=net.guest, check=0)
+    assert "something took eth0 down" in p.stderr
+    assert same(net, before)
 
 
 def test_refused_unplug_is_undone(one):

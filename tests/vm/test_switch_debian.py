@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""pvhvm switch in a guest whose network systemd and ifupdown look after."""
+import json
+
+import pytest
+
+import guestmodules
+
+DOM0 = "192.168.77.1"
+# between eth0's going and the other eth0's coming, as systemd sees it
+SLOW = 'SUBSYSTEM=="net", ACTION=="move", ENV{INTERFACE}=="eth0", PROGRAM="/bin/sleep 3"'
+
+
+@pytest.mark.fresh
+@pytest.mark.state("debian")
+def test_systemd_sees_the_name_go(guest, tool):
+    """A name that is gone for a moment makes systemd stop ifup@eth0; the PV card stays up."""
+    guest.bed.push_guest([tool] + guestmodules.libraries_of(tool), dest="/payload/tool")
+    guest.sh(f"mkdir -p /run/udev/rules.d; echo '{SLOW}' >/run/udev/rules.d/90-slow.rules; udevadm control --reload")
+    guest.wait("systemctl is-active ifup@eth0.service", 120)
+    guest.load()
+    guest.wait_connected("vif-0", 60)
+    result = json.loads(guest.sh("LD_LIBRARY_PATH=/payload/tool /payload/tool/pvhvm switch --nic eth0 --no-persist "
+                                 "--json", stall=300))
+    guest.sh("udevadm settle; sleep 5", stall=120)
+    # it did happen
+    assert guest.try_sh("systemctl is-active ifup@eth0.service", stall=120).out.strip() == "inactive"
+    guest.sh(f"ip -4 addr show dev eth0 | grep -q 192.168.77.2/24; ping -c 3 -W 10 {DOM0}")
+    assert "pvhvm" in guest.sh("readlink /sys/class/net/eth0/device/driver")
+    assert [step for step in result["steps"] if "ifup@eth0.service" in step["what"]]
