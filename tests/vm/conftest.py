@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Fixtures of the VM tests: a guest on the real Xen, and its health afterwards."""
 import pathlib
+import re
 import sys
 
 import pytest
@@ -63,7 +64,8 @@ def guest(request, beds, modules):
 
     The machine is shared by the tests of one state that leave the guest as it
     was; a test marked 'fresh', or one that failed, gets and leaves its own.
-    Whatever the test says: an oops, a warning or a hang anywhere fails it.
+    Whatever the test says: an oops, a warning or a hang anywhere fails it, but
+    for lines of the kind that its mark 'expects' names.
     """
     mark = request.node.get_closest_marker("state")
     state = mark.args[0] if mark else "small"
@@ -73,7 +75,8 @@ def guest(request, beds, modules):
     it = beds.get(state, modules, request.node.name)
     it.start_test(request.node.name)
     yield it
-    findings = it.bed.findings()
+    expected = [re.compile(mark.args[0]) for mark in request.node.iter_markers("expects")]
+    findings = [f for f in it.bed.findings() if not any(e.search(f.line) for e in expected)]
     failed_or_ill = findings or getattr(request.node, "rep_call", None) is None or request.node.rep_call.failed
     request.node.emulator_fault = bool(failed_or_ill) and it.bed.emulator_fault()
     if failed_or_ill:
@@ -123,4 +126,5 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "state(name): the machine's state the test starts from")
     config.addinivalue_line("markers", "slow: only with 'make test-slow'")
     config.addinivalue_line("markers", "pending(why): fails, or has not been seen passing yet; 'make test-slow' runs it")
+    config.addinivalue_line("markers", "expects(regex): lines of the logs that are no finding in this test")
     config.addinivalue_line("markers", "fresh: a machine of its own, thrown away afterwards")

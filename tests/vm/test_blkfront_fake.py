@@ -4,8 +4,6 @@ import pathlib
 
 import pytest
 
-pytestmark = pytest.mark.pending("not run yet")
-
 VBD, DEV, QUEUE = "vbd-51888", "/dev/xvdl", "/sys/block/xvdl/queue"
 DIR = pathlib.Path(__file__).parent
 READ, WRITE, BARRIER, FLUSH, DISCARD = "0", "1", "2", "3", "5"

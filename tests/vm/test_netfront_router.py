@@ -7,8 +7,6 @@ import pytest
 from netstat import domid, stats, total
 from xenbedlib.guestcfg import GuestConfig
 
-pytestmark = pytest.mark.pending("not run yet")
-
 SIZE = 4 << 20
 DOM0, BEYOND = "192.168.77.1", "10.9.0.2"
 
