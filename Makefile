@@ -18,7 +18,7 @@ OUT ?= build/modules/$(KREL)
 MODULE_SOURCES := Kbuild KERNELS VERSION compat include \
 	platform-pci xenbus netfront blkfront
 
-.PHONY: all help modules tools deb rpm dist docs demo prepare clean \
+.PHONY: all help modules tools deb rpm dist docs demo bench prepare clean \
 	test test-static test-unit test-tools test-build \
 	test-packages test-packages-all test-vm test-slow
 
@@ -44,6 +44,7 @@ help:
 	@echo "  make test-vm         the modules in real Xen guests (testbed/)"
 	@echo "  make test-slow       VM tests that are long or do not pass yet; not in make test"
 	@echo "  make demo            shows a guest switch from emulated to PV devices"
+	@echo "  make bench           emulated, in-kernel and pvhvm drivers compared; bench/bench --help"
 	@echo "  make clean           removes build/"
 	@echo
 	@echo "  XEN_HEADERS=D        Xen's public headers (now $(XEN_HEADERS))"
@@ -121,6 +122,9 @@ test-packages test-packages-all test-vm test-slow: prepare
 
 demo: prepare
 	demo/demo
+
+bench: prepare
+	bench/bench
 
 clean:
 	rm -rf build

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The testbed as a test sees it: one machine, its dom0, at most one guest."""
+"""The testbed as a test sees it: one machine, its dom0, a guest; more of them on request."""
 import io
 import os
 import pathlib
@@ -37,12 +37,16 @@ class Bed:
         self._lock_fd = lock_fd
         self._dom0 = Channel("dom0", machine.dom0_port, on_beat=session.touch,
                              on_silence=self._serial_grew)
-        # through dom0: a connection forwarded by QEMU that nobody reads makes QEMU spin
-        self._guest = Channel("guest", machine.dom0_port, f"exec /bed/xbagent relay {GUEST_LINE}",
-                              on_beat=session.touch, on_silence=self._guest_silent)
+        self._guest = self._line_of("guest", GUEST_LINE)
+        self._more = {}     # lines to further guests, by name
         self._mark = machine.record.get("mark", "")
         self._log_seen = -1
         self._cpu_seen = ""
+
+    def _line_of(self, where, socket):
+        # through dom0: a connection forwarded by QEMU that nobody reads makes QEMU spin
+        return Channel(where, self.machine.dom0_port, f"exec /bed/xbagent relay {socket}",
+                       on_beat=session.touch, on_silence=self._guest_silent)
 
     # --- coming and going
 
@@ -104,7 +108,8 @@ class Bed:
 
     def disconnect(self, pause=1.0):
         """Closes the lines; dom0 must have seen that before it is saved."""
-        self._guest.close()
+        for line in (self._guest, *self._more.values()):
+            line.close()
         self._dom0.close()
         time.sleep(pause)
 
@@ -196,12 +201,12 @@ class Bed:
             raise CommandFailed("dom0", command, result)
         return result
 
-    def guest(self, command, check=True, **kw):
-        """Runs a shell command in the guest, over its serial line."""
+    def guest(self, command, check=True, name=None, **kw):
+        """Runs a shell command in the guest, over its serial line; name: in one that add_guest() made."""
         session.touch()
-        result = self._guest.run(command, **kw)
+        result = (self._more[name] if name else self._guest).run(command, **kw)
         if check and result.code:
-            raise CommandFailed("guest", command, result)
+            raise CommandFailed(name or "guest", command, result)
         return result
 
     def xl(self, arguments, check=True, **kw):
@@ -249,10 +254,10 @@ class Bed:
                   stdin=head + archive, stall=300)
         return nonce
 
-    def push_guest(self, paths, dest="/payload"):
+    def push_guest(self, paths, dest="/payload", name=None):
         """Files and folders into the guest; not over the network."""
         nonce = self.write_payload(_tar_of(paths))
-        self.guest(f"xb-fetch {shlex.quote(dest)} {nonce}", stall=300)
+        self.guest(f"xb-fetch {shlex.quote(dest)} {nonce}", name=name, stall=300)
 
     def pull_guest(self, path, dest):
         """Files out of the guest: compressed, over the serial line, so keep them small."""
@@ -264,17 +269,25 @@ class Bed:
     def create_guest(self, config, total=1800):
         """'xl create' in a dom0 without a guest, until the guest's agent answers."""
         self.config = config
+        self._create(config, self._guest, total)
+
+    def add_guest(self, config, total=1800):
+        """'xl create' of one more guest beside others, which guest(..., name=) then talks to."""
+        line = self._more[config.name] = self._line_of(config.name, config.line)
+        self._create(config, line, total)
+
+    def _create(self, config, line, total):
         place = images.small() if config.kind == "small" else images.debian()
         with progress.step(f"putting the {config.kind} guest's boot files in dom0"):
             self.push_dom0([f"{place / name}={config.kind}-{name}" for name in ("vmlinuz", "initrd")],
                            "/bed")
             if config.kind == "small":
                 self.write_payload((place / "tools.tar").read_bytes())
-        self.dom0("cat >/bed/guest.cfg", stdin=config.to_xl().encode())
+        self.dom0(f"cat >/bed/{config.name}.cfg", stdin=config.to_xl().encode())
         with progress.step(f"booting the {config.kind} guest{' nopv' if config.nopv else ''}"):
-            self.xl("create /bed/guest.cfg", stall=300)
+            self.xl(f"create /bed/{config.name}.cfg", stall=300)
             self._log_seen = -1
-            self._guest.hello(total, self._guest_boots)
+            line.hello(total, self._guest_boots)
 
     def _guest_boots(self):
         """Like _guest_progress, for a guest whose failure to boot need not be waited for."""
@@ -317,32 +330,34 @@ class Bed:
         found, mark = [], self._mark
         serial = self.machine.serial_log.read_text(errors="replace")
         found += watch.scan("dom0 console", watch.dom0_lines(serial))
-        found += watch.scan("guest console", self.console()) if self.config else []
+        found += watch.scan("guest console", self.console()) if self._all_guests() else []
         found += watch.scan_xen(serial)
         try:
             text = self.dom0("dmesg", stall=60).out
             found += watch.scan("dom0", watch.after_mark(text, mark) if mark else text)
             found += watch.scan_xen(self.xl("dmesg", stall=60).out)
-            found += self._guest_findings(mark)
+            for name, line in self._all_guests():
+                found += self._guest_findings(name, line, mark)
         except (LineDown, Stalled, CommandFailed) as e:
             found.append(watch.Finding("dom0", f"does not answer any more: {e}"))
         # the guest's messages come twice: on its console and in its dmesg
         seen = {f.line for f in found if f.source == "guest console"}
         return [f for f in dict.fromkeys(found) if f.source != "guest" or f.line not in seen]
 
-    def _guest_findings(self, mark):
-        if self.config is None:
-            return []
+    def _all_guests(self):
+        """Name and line of every guest that was created."""
+        return ([(self.config.name, self._guest)] if self.config else []) + list(self._more.items())
+
+    def _guest_findings(self, name, agent, mark):
         found = []
-        states_seen = self.xl("list", stall=60).out
-        line = [ln for ln in states_seen.splitlines() if ln.startswith(self.config.name + " ")]
+        line = [ln for ln in self.xl("list", stall=60).out.splitlines() if ln.startswith(name + " ")]
         if line and "c" in line[0].split()[4]:
             found.append(watch.Finding("xl list", f"the guest crashed: {line[0]}"))
-        if not line:
+        if not line or "p" in line[0].split()[4]:
             return found
         try:
-            if self._guest.try_hello(20):
-                text = self._guest.run("dmesg", stall=60).out
+            if agent.try_hello(20):
+                text = agent.run("dmesg", stall=60).out
                 found += watch.scan("guest", watch.after_mark(text, mark) if mark else text)
             else:
                 found.append(watch.Finding("guest", "its agent does not answer any more"))

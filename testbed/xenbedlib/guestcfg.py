@@ -11,7 +11,8 @@ class GuestConfig:
 
     disks counts data disks, each of 256 MB; their backend is "phy" (loop
     device, xen-blkback) or "qdisk" (plain file, QEMU). nopv: the in-kernel PV
-    drivers stay away and nothing is unplugged.
+    drivers stay away and nothing is unplugged. Guests that run side by side have
+    names and numbers of their own (0 to 2).
     """
     kind: str = "small"
     vcpus: int = 2
@@ -23,6 +24,7 @@ class GuestConfig:
     nopv: bool = True
     extra: str = ""
     name: str = "guest"
+    number: int = 0
 
     def __post_init__(self):
         if self.kind not in ("small", "debian"):
@@ -35,6 +37,13 @@ class GuestConfig:
         if not 0 <= self.disks <= most or not 0 <= self.nics <= 4 or not 1 <= self.vcpus <= 8:
             raise ValueError(f"a guest has 0 to {most} data disks ({self.disk_backend}), "
                              "0 to 4 cards and 1 to 8 vCPUs")
+        if self.number and (not 0 < self.number < 3 or self.disks > 1 or self.kind != "small"):
+            raise ValueError("beside another there are small guests with one data disk at most, numbers 1 and 2")
+
+    @property
+    def line(self):
+        """The socket in dom0 that leads to its agent."""
+        return GUEST_LINE if not self.number else f"/run/xen/guest-agent-{self.number}.sock"
 
     def cmdline(self):
         # the console goes to Xen's debug port: the emulated serial port costs
@@ -55,17 +64,17 @@ class GuestConfig:
         if self.kind == "debian":
             specs.append(f"format=raw,vdev={names.pop(0)},access=rw,target=/dev/vdb")
         for n in range(self.disks):
-            target = f"/dev/loop{n}" if self.disk_backend == "phy" else f"/bed/file{n}.img"
+            target = f"/dev/loop{n + self.number}" if self.disk_backend == "phy" else f"/bed/file{n}.img"
             specs.append(f"format=raw,vdev={names.pop(0)},access=rw,target={target}")
         specs.append("format=raw,vdev=hdc,access=ro,devtype=cdrom,target=/bed/payload.img")
         return specs
 
     def to_xl(self):
         vifs = [f"type=ioemu,model={self.nic_model},bridge=xenbr0,"
-                f"mac=00:16:3e:01:02:{n + 3:02x},script=/bed/dom0-vif" for n in range(self.nics)]
+                f"mac=00:16:3e:01:{self.number + 2:02x}:{n + 3:02x},script=/bed/dom0-vif" for n in range(self.nics)]
         memory = self.memory or {"small": 768, "debian": 1280}[self.kind]
         # the agent's line: no network, no disk, and no unplug request removes it
-        line = ["-chardev", f"socket,id=xb,path={GUEST_LINE},server=on,wait=off",
+        line = ["-chardev", f"socket,id=xb,path={self.line},server=on,wait=off",
                 "-device", "virtio-serial-pci,id=xbs,max_ports=2",
                 "-device", "virtserialport,bus=xbs.0,chardev=xb,name=xenbed"]
         lists = {"vif": vifs, "disk": self._disks(), "device_model_args_hvm": line}
