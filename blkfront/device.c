@@ -285,10 +285,10 @@ static void device_connect(struct blkf_dev *dev)
 	else if (READ_ONCE(dev->added))
 		blkf_identity_twin(dev, true);
 	dev_info(&dev->pdev->dev,
-		 "%s%s: %llu MiB, %u ring(s), %u of them polled, of %u requests of %u segments%s%s%s\n",
+		 "%s%s: %llu MiB, %u+%u ring(s) of %u requests of %u segments%s%s%s\n",
 		 dev->name, fresh ? "" : " is back",
-		 (unsigned long long)dev->props.capacity >> 11, dev->nr_queues,
-		 dev->nr_poll,
+		 (unsigned long long)dev->props.capacity >> 11,
+		 dev->nr_queues - dev->nr_poll, dev->nr_poll,
 		 dev->depth, dev->max_segs,
 		 dev->bounce ? ", persistent grants" : "",
 		 blkf_limits_flush_op(dev) != BLKF_OP_NONE ? ", flush" : "",

@@ -9,6 +9,7 @@ before each request, is what it does besides: 'refuse OP' (unsupported), or a
 lie, told once: 'id', 'twice', 'op', 'producer', 'silence'.
 """
 import ctypes
+import mmap
 import pathlib
 import select
 import struct
@@ -20,7 +21,7 @@ SIZE = 16 << 20
 LOG, DEED = pathlib.Path("/run/fake.log"), pathlib.Path("/run/fake.deed")
 READ, WRITE, BARRIER, FLUSH, DISCARD = 0, 1, 2, 3, 5
 OKAY, ERROR, UNSUPPORTED = 0, -1, -2
-INIT_WAIT, INITIALISED, CONNECTED, CLOSING, CLOSED = 2, 3, 4, 5, 6
+INITIALISING, INIT_WAIT, INITIALISED, CONNECTED, CLOSING, CLOSED = range(1, 7)
 ENTRY, HEAD = 112, 64
 
 
@@ -56,9 +57,9 @@ class Library:
         self.xgt = ctypes.c_void_p(self.gnt.xengnttab_open(None, 0))
         self.xce = ctypes.c_void_p(self.evt.xenevtchn_open(None, 0))
 
-    def map(self, refs):
+    def map(self, refs, prot=mmap.PROT_READ | mmap.PROT_WRITE):
         array = (ctypes.c_uint32 * len(refs))(*refs)
-        at = self.gnt.xengnttab_map_domain_grant_refs(self.xgt, len(refs), self.domid, array, 3)
+        at = self.gnt.xengnttab_map_domain_grant_refs(self.xgt, len(refs), self.domid, array, prot)
         if not at:
             raise OSError("cannot map the guest's pages")
         return at
@@ -119,7 +120,9 @@ class Disk:
     def transfer(self, op, sector, segments):
         at = sector * 512
         for ref, first, last in segments:
-            page, length = self.lib.map([ref]), (last - first + 1) * 512
+            # what is only read was granted so
+            prot = mmap.PROT_READ if op == WRITE else mmap.PROT_READ | mmap.PROT_WRITE
+            page, length = self.lib.map([ref], prot), (last - first + 1) * 512
             if op == WRITE:
                 self.data[at:at + length] = ctypes.string_at(page + first * 512, length)
             else:
@@ -183,8 +186,11 @@ def main(domid, vdev, keys):
     back.write(frontend=front.path, frontend_id=domid, online=1, state=INIT_WAIT, info=0,
                sectors=SIZE // 512, sector_size=512, **keys)
     back.chmod("n0", f"r{domid}")
-    front.write(backend=back.path, backend_id=0, virtual_device=vdev, device_type="disk", state=1)
+    front.write(backend_id=0, virtual_device=vdev, device_type="disk")
     front.chmod(f"n{domid}", "r0")
+    # what comes now has these permissions, too; the guest looks when it sees the last of them
+    front.write(backend=back.path)
+    front.write(state=1)
     lib = Library(domid)
     wait_state(front, (INITIALISED, CONNECTED))
     ring, at, pages = connect(lib, front)
@@ -199,12 +205,13 @@ def main(domid, vdev, keys):
                 ring.respond(ident, op, status)
             lib.notify()
         if time.monotonic() > look:
-            look = time.monotonic() + 1
-            if int(front.read("state") or CLOSED) >= CLOSING:
+            look = time.monotonic() + 0.5
+            if int(front.read("state") or CLOSED) not in (INITIALISED, CONNECTED):
                 break
     lib.unmap(at, pages)
     back.write(state=CLOSED)
-    wait_state(front, (CLOSED,))
+    # or it offers itself again already
+    wait_state(front, (CLOSED, INITIALISING))
     front.remove()
     back.remove()
 
