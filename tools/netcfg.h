@@ -33,6 +33,8 @@ struct netcfg_peer {
 
 #define NETCFG_MAX_PEERS 4
 
+struct netcfg_upper;
+
 struct netcfg {
 	int ifindex;
 	char name[IFNAMSIZ];
@@ -54,6 +56,8 @@ struct netcfg {
 	struct ifconf *conf;		/* sysctls */
 	struct netcfg_peer peers[NETCFG_MAX_PEERS];
 	int nr_peers;
+	struct netcfg_upper *uppers;	/* what stands on it, netcfg_upper.h */
+	int nr_uppers;
 	char notes[512];		/* what will not be carried over; or "" */
 };
 

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "netcfg.h"
+#include "netcfg_upper.h"
 
 #define TAKE_TRIES 5
 
@@ -130,6 +131,18 @@ static const char *link_kind(struct nlattr *info)
 	return nla_get_string(tb[IFLA_INFO_KIND]);
 }
 
+static void on_upper(struct taking *t, int ifindex, const char *name, const char *kind,
+		     struct nlattr *info)
+{
+	struct nlattr *tb[IFLA_INFO_MAX + 1] = { 0 };
+
+	if (info && nla_parse_nested(tb, IFLA_INFO_MAX, info, NULL))
+		return;
+	if (!netcfg_upper_known(kind) ||
+	    !netcfg_uppers_note(t->cfg, name, ifindex, kind, tb[IFLA_INFO_DATA]))
+		refuse(t, kind[0] ? kind : "interface", name);
+}
+
 /* Who is our master, and who else stands on us? */
 static void on_other_link(struct nlmsghdr *h, void *arg)
 {
@@ -152,7 +165,7 @@ static void on_other_link(struct nlmsghdr *h, void *arg)
 	}
 	if (tb[IFLA_LINK] && !tb[IFLA_LINK_NETNSID] &&
 	    nla_get_u32(tb[IFLA_LINK]) == (uint32_t)cfg->ifindex)
-		refuse(t, kind[0] ? kind : "interface", name);
+		on_upper(t, ifi->ifi_index, name, kind, tb[IFLA_LINKINFO]);
 }
 
 static void on_vlans(struct nlmsghdr *h, void *arg)
@@ -376,7 +389,7 @@ int netcfg_take(struct netlink *nl, const char *name, struct netcfg *cfg,
 	take_mcast(cfg);
 	cfg->conf = ifconf_take(name);
 	netcfg_take_peers(nl, cfg);
-	return PVHVM_OK;
+	return netcfg_uppers_take(nl, cfg, why);
 }
 
 void netcfg_free(struct netcfg *cfg)
@@ -393,5 +406,6 @@ void netcfg_free(struct netcfg *cfg)
 	drop(&cfg->fdb);
 	free(cfg->mcast);
 	ifconf_free(cfg->conf);
+	netcfg_uppers_free(cfg);
 	memset(cfg, 0, sizeof(*cfg));
 }

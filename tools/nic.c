@@ -9,6 +9,7 @@
 #include "child.h"
 #include "ifupdown.h"
 #include "netcfg_tables.h"
+#include "netcfg_upper.h"
 #include "nic.h"
 #include "probe.h"
 #include "sysfs.h"
@@ -142,11 +143,13 @@ static int stand_beside(void *arg, struct why *why)
 	int code;
 
 	/* Two ports of one bridge into one network are a loop. */
-	if (netcfg_is_bridge_port(&ns->cfg))
+	if (netcfg_is_bridge_port(&ns->cfg) || netcfg_uppers_bridged(&ns->cfg))
 		gap_begins(ns);
 	code = netcfg_block_port(ns->nl, &ns->cfg, ns->emu, why);
 	if (!code)
 		code = netcfg_wear(ns->nl, &ns->cfg, ns->pv, ns->wait, why);
+	if (!code)
+		code = netcfg_uppers_stand(ns->nl, &ns->cfg, SIDE_PV, ns->pv, ns->wait, why);
 	return code;
 }
 
@@ -157,6 +160,10 @@ static int bring_back(void *arg, struct why *why)
 
 	if (!code)
 		code = netcfg_give_altnames(ns->nl, &ns->cfg, ns->emu, why);
+	if (!code)
+		code = netcfg_uppers_stand(ns->nl, &ns->cfg, SIDE_EMULATED, ns->emu, ns->wait, why);
+	if (!code)
+		code = netcfg_uppers_name(ns->nl, &ns->cfg, SIDE_EMULATED, ns->wait, why);
 	if (!code && ns->cfg.flags & IFF_UP) {
 		probe_announce(&ns->cfg, ns->emu);
 		netcfg_settle_addrs(ns->nl, &ns->cfg, ns->emu);
@@ -168,9 +175,13 @@ static int bring_back(void *arg, struct why *why)
 static int stand_back(void *arg, struct why *why)
 {
 	struct nic_switch *ns = arg;
-	int code = netcfg_strip(ns->nl, &ns->cfg, ns->pv, why);
+	int code;
 
+	netcfg_uppers_drop(ns->nl, &ns->cfg, SIDE_PV);
+	code = netcfg_strip(ns->nl, &ns->cfg, ns->pv, why);
 	/* A blocked port forwards again when it comes up. */
+	if (netcfg_uppers_bridged(&ns->cfg))
+		netcfg_uppers_drop(ns->nl, &ns->cfg, SIDE_EMULATED);
 	if (!code && netcfg_is_bridge_port(&ns->cfg))
 		code = netcfg_strip(ns->nl, &ns->cfg, ns->emu, why);
 	if (!code)
@@ -184,6 +195,7 @@ static int turn_over(void *arg, struct why *why)
 
 	(void)why;
 	gap_begins(ns);
+	netcfg_uppers_retire(ns->nl, &ns->cfg, SIDE_EMULATED);
 	netcfg_retire(ns->nl, &ns->cfg, ns->emu);
 	probe_announce(&ns->cfg, ns->pv);
 	return PVHVM_OK;
@@ -206,8 +218,10 @@ static int verify(void *arg, struct why *why)
 static int take_down(void *arg, struct why *why)
 {
 	struct nic_switch *ns = arg;
-	int code = netcfg_strip(ns->nl, &ns->cfg, ns->emu, why);
+	int code;
 
+	netcfg_uppers_drop(ns->nl, &ns->cfg, SIDE_EMULATED);
+	code = netcfg_strip(ns->nl, &ns->cfg, ns->emu, why);
 	if (!code && ns->moved) {
 		gap_begins(ns);
 		code = netcfg_give_tables(ns->nl, &ns->cfg, ns->pv, why);
@@ -258,6 +272,8 @@ static int rename_pv(void *arg, struct why *why)
 	if (!code && ns->moved) {
 		gap_begins(ns);
 		code = netcfg_relabel(ns->nl, &ns->cfg, ns->pv, why);
+		if (!code)
+			code = netcfg_uppers_name(ns->nl, &ns->cfg, SIDE_PV, ns->wait, why);
 		gap_ends(ns);
 		netcfg_settle_addrs(ns->nl, &ns->cfg, ns->pv);
 	}
@@ -276,14 +292,18 @@ static int rename_pv_back(void *arg, struct why *why)
 static int dress_down(void *arg, struct why *why)
 {
 	struct nic_switch *ns = arg;
+	int code = netcfg_wear(ns->nl, &ns->cfg, ns->pv, ns->wait, why);
 
-	return netcfg_wear(ns->nl, &ns->cfg, ns->pv, ns->wait, why);
+	if (!code)
+		code = netcfg_uppers_stand(ns->nl, &ns->cfg, SIDE_PV, ns->pv, ns->wait, why);
+	return code ? code : netcfg_uppers_name(ns->nl, &ns->cfg, SIDE_PV, ns->wait, why);
 }
 
 static int undress(void *arg, struct why *why)
 {
 	struct nic_switch *ns = arg;
 
+	netcfg_uppers_drop(ns->nl, &ns->cfg, SIDE_PV);
 	return netcfg_strip(ns->nl, &ns->cfg, ns->pv, why);
 }
 
@@ -451,6 +471,8 @@ static int keep(void *arg, struct why *why)
 		return PVHVM_OK;
 	say_err("pvhvm: something took %s down or an address off it: given back", ns->name);
 	code = netcfg_wear(ns->nl, &ns->cfg, ns->pv, ns->wait, why);
+	if (!code)
+		code = netcfg_uppers_stand(ns->nl, &ns->cfg, SIDE_PV, ns->pv, ns->wait, why);
 	if (!code)
 		netcfg_settle_addrs(ns->nl, &ns->cfg, ns->pv);
 	return code;

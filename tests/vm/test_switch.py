@@ -106,6 +106,50 @@ def test_rollback_of_each_step(switchable):
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null", 60)
 
 
+def uppers_of(guest):
+    """VLAN and macvlan with all they have; a new interface has a new index."""
+    text = guest.sh("for i in eth0.5 mv0; do ip -d link show $i; ip addr show $i; ip route show dev $i; done")
+    return sorted(re.sub(r"^\d+: |@\S+|qlen \d+|promiscuity \d+|nodad| *(num|gso|gro|tso)\S* .*", "", line).strip()
+                  for line in text.splitlines())
+
+
+@pytest.mark.fresh
+def test_vlan_and_macvlan_on_top(switchable):
+    """What stands on the card stands on its twin afterwards, and reaches who it did."""
+    guest = switchable
+    guest.bed.dom0("ip link add link xenbr0 name xenbr0.5 type vlan id 5; ip addr add 10.5.0.1/24 dev xenbr0.5; "
+                   "ip link set xenbr0.5 up; ip addr add 10.40.0.1/24 dev xenbr0")
+    guest.sh("modprobe 8021q; modprobe macvlan; ip link add link eth0 name eth0.5 type vlan id 5 egress-qos-map 2:3; "
+             "ip link add link eth0 name mv0 address 02:00:00:00:0a:01 type macvlan mode bridge; "
+             "ip addr add 10.5.0.2/24 dev eth0.5; ip addr add 10.40.0.2/24 dev mv0; ip link set eth0.5 mtu 1400 up; "
+             "ip link set mv0 up; ip route add 10.6.0.0/16 via 10.5.0.1")
+    reached = "ping -c 1 -W 2 10.5.0.1 >/dev/null && ping -c 1 -W 2 -I mv0 10.40.0.1 >/dev/null"
+    guest.wait(reached)
+    before = uppers_of(guest)
+    failed = guest.try_sh("PVHVM_FAIL_STEP=8 pvhvm switch --nic eth0 --no-persist", stall=300)
+    assert failed.code != 0 and "could not undo" not in failed.err
+    assert uppers_of(guest) == before
+    guest.wait(reached)
+    print(guest.sh("pvhvm switch --nic eth0 --no-persist", stall=300))
+    assert uppers_of(guest) == before
+    guest.wait(reached)
+    guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
+
+
+@pytest.mark.fresh
+def test_port_of_a_bond(switchable):
+    """The twin takes the card's place in a bond."""
+    guest = switchable
+    guest.sh("modprobe bonding; ip link add bond0 type bond mode active-backup miimon 100; ip addr flush dev eth0; "
+             "ip link set eth0 down; ip link set eth0 master bond0; ip link set bond0 up; "
+             "ip addr add 192.168.77.2/24 dev bond0")
+    guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
+    print(guest.sh("pvhvm switch --nic eth0 --no-persist", stall=300))
+    assert guest.sh("readlink -f /sys/class/net/eth0/device").endswith("vif-0")
+    assert guest.read("/sys/class/net/bond0/bonding/slaves") == "eth0"
+    guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
+
+
 @pytest.mark.fresh
 def test_disk_switch(switchable):
     guest = switchable
