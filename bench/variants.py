@@ -22,15 +22,15 @@ CALM = "nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
 class Guest:
     """A guest on emulated devices."""
 
-    name, number, nopv = "emulated", 0, True
+    name, nopv = "emulated", True
     nic, disk = "eth0", "/dev/sda"
 
-    def __init__(self, bed, vcpus):
+    def __init__(self, bed, number, vcpus):
         self.bed = bed
-        config = GuestConfig("small", name=self.name, number=self.number, nopv=self.nopv, vcpus=vcpus, extra=CALM)
+        config = GuestConfig("small", name=self.name, number=number, nopv=self.nopv, vcpus=vcpus, extra=CALM)
         bed.add_guest(config)
         self.domid = bed.xl(f"domid {self.name}").out.strip()
-        self.address = f"192.168.77.{10 + self.number}"
+        self.address = f"192.168.77.{10 + number}"
         self.prepare()
         self("ip addr flush dev {0}; ip addr add {1}/24 dev {0}; ip link set {0} up; "
              "i=0; until ping -c 1 -W 2 {2} >/dev/null; do i=$((i + 1)); [ $i -lt 30 ] || exit 1; done"
@@ -66,14 +66,14 @@ class Guest:
 class InKernel(Guest):
     """The kernel's own frontends, as it comes up with them."""
 
-    name, number, nopv = "inkernel", 1, False
+    name, nopv = "inkernel", False
     disk = "/dev/xvda"
 
 
 class Pvhvm(Guest):
     """The bundle's, with their defaults."""
 
-    name, number = "pvhvm", 2
+    name = "pvhvm"
     disk = "/dev/xvda"
     modules = params = ()
 
@@ -91,6 +91,12 @@ class Pvhvm(Guest):
              f"echo 1 >/sys/block/sda/device/delete; echo 0 >/sys/bus/pvhvm/devices/{VBD}/hold")
         self(connected.format(VBD))
         self.nic = self("ls /sys/bus/pvhvm/devices/vif-0/net").strip()
+
+
+class Other(Pvhvm):
+    """The same with other modules, to hold two versions against each other."""
+
+    name = "other"
 
 
 class Dom0:
@@ -117,15 +123,19 @@ class Dom0:
         return {"disk": self.disk}
 
 
-KINDS = {kind.name: kind for kind in (Guest, InKernel, Pvhvm)}
+KINDS = {kind.name: kind for kind in (Guest, InKernel, Pvhvm, Other)}
 NAMES = (*KINDS, Dom0.name)
+# memory and data disks are for so many
+MOST_GUESTS = 3
 
 
-def bring_up(bed, names, vcpus, params):
-    """The variants of these names, paused."""
+def bring_up(bed, names, vcpus, params, other):
+    """The variants of these names, paused; other: folder with the modules of the variant of that name."""
     Pvhvm.modules = guestmodules.build_modules() if "pvhvm" in names else ()
+    Other.modules = [str(pathlib.Path(other) / f"{name}.ko") for name in guestmodules.NAMES] if other else ()
     Pvhvm.params = params
     # no holes: reading one is not what reading a disk is
     bed.dom0("iperf3 -s -D >/dev/null 2>&1; for n in 0 1 2 3; do "
              "dd if=/dev/zero of=/bed/data$n.img bs=1M count=256 conv=notrunc status=none; done", stall=300)
-    return [Dom0(bed) if name == Dom0.name else KINDS[name](bed, vcpus) for name in names]
+    return [Dom0(bed) if name == Dom0.name else KINDS[name](bed, number, vcpus)
+            for number, name in enumerate(sorted(names, key=lambda n: n == Dom0.name))]
