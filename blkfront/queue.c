@@ -15,6 +15,9 @@ static irqreturn_t queue_interrupt(int irq, void *data)
 	struct blkf_queue *q = data;
 	unsigned int chain;
 
+	/* a polled request must not end in an interrupt */
+	if (q->polled)
+		return IRQ_HANDLED;
 	spin_lock(&q->reap_lock);
 	q->stats.interrupts++;
 	chain = blkf_request_reap(q);
@@ -43,6 +46,8 @@ static int queue_alloc_ring(struct blkf_queue *q)
 		return err;
 	XEN_FRONT_RING_INIT(&q->ring, (struct blkif_sring *)q->mem.addr,
 			    pages * PAGE_SIZE);
+	if (q->polled)
+		q->ring.sring->rsp_event = BLKF_EVENT_FAR;
 	q->unsent = 0;
 	return 0;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <linux/if_link.h>
+#include <linux/if_vlan.h>
 #include <linux/rtnetlink.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,6 +41,29 @@ static struct nlattr *macvlan_data(struct nlattr *data)
 	return copy;
 }
 
+static struct nlattr *copy_data(struct nlattr *data)
+{
+	struct nlattr *copy = text_alloc(NLA_ALIGN(data->nla_len));
+
+	memcpy(copy, data, data->nla_len);
+	return copy;
+}
+
+/* The mask it tells is of bits that it does not take. */
+static struct nlattr *vlan_data(struct nlattr *data)
+{
+	struct nlattr *copy = copy_data(data), *a;
+	int left;
+
+	nla_for_each_nested(a, copy, left) {
+		struct ifla_vlan_flags *flags = nla_data(a);
+
+		if (nla_type(a) == IFLA_VLAN_FLAGS)
+			flags->mask = flags->flags | VLAN_FLAG_REORDER_HDR;
+	}
+	return copy;
+}
+
 bool netcfg_uppers_note(struct netcfg *cfg, const char *name, int ifindex,
 			const char *kind, struct nlattr *data)
 {
@@ -53,8 +77,7 @@ bool netcfg_uppers_note(struct netcfg *cfg, const char *name, int ifindex,
 		if (!up.data)
 			return false;
 	} else if (data) {
-		up.data = text_alloc(NLA_ALIGN(data->nla_len));
-		memcpy(up.data, data, data->nla_len);
+		up.data = strcmp(kind, "vlan") ? copy_data(data) : vlan_data(data);
 	}
 	cfg->uppers = text_grow(cfg->uppers, cfg->nr_uppers + 1, sizeof(*cfg->uppers));
 	cfg->uppers[cfg->nr_uppers++] = up;

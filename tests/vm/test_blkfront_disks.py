@@ -160,6 +160,7 @@ def test_detach_refused_while_mounted(disk):
     disk.guest.wait(f"[ ! -b {DEV} ]", 60)
 
 
+@pytest.mark.fresh
 @pytest.mark.expects(r"EXT4-fs error \(device xvdk\)")
 def test_surprise_removal(disk):
     """A mounted disk that is torn out: errors instead of a hang, and umount works."""
