@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""What a guest's work cost: CPU time by Xen's books, exits and hypercalls by xentrace."""
+"""What a guest's work cost: CPU time by Xen's books, exits, hypercalls and interrupts by xentrace."""
+import re
+
 TRACE_SECONDS = 2
 FILE = "/run/bench.trace"
-EVTCHN = "event_channel_op"
+# which domain runs where, and all that guests exit for
+EVENTS = "0xaf000"
 
 
 def cpu_seconds(bed, domid):
@@ -15,26 +18,36 @@ def cpu_seconds(bed, domid):
 
 
 class Trace:
-    """Counts every exit of the guests, of which only one may be awake, while it is open."""
+    """Records what Xen does for its guests while it is open."""
 
     def __init__(self, bed):
         self.bed = bed
 
     def __enter__(self):
-        self.bed.dom0(f"rm -f {FILE}; (xentrace -D -S 512 -e 0x8f000 {FILE} >/run/bench.trace.out 2>&1 & "
-                      "echo $! >/run/bench.trace.pid) </dev/null; sleep 0.3")
+        self.bed.dom0(f"rm -f {FILE}; (xentrace -D -S 512 -e {EVENTS} {FILE} >{FILE}.out 2>&1 & "
+                      f"echo $! >{FILE}.pid) </dev/null; sleep 0.3")
         return self
 
     def __exit__(self, *_):
-        self.bed.dom0("kill -INT $(cat /run/bench.trace.pid); i=0; while kill -0 $(cat /run/bench.trace.pid) 2>/dev/null; "
+        self.bed.dom0(f"kill -INT $(cat {FILE}.pid); i=0; while kill -0 $(cat {FILE}.pid) 2>/dev/null; "
                       "do i=$((i + 1)); [ $i -lt 100 ] || exit 1; sleep 0.1; done", check=False)
 
-    def counts(self):
-        """{'exits': n, 'hypercalls': n, 'doorbells': n}."""
-        text = self.bed.dom0(f"xenalyze --summary {FILE} 2>/dev/null", stall=300).out
-        return read_summary(text)
+    def counts(self, domid):
+        """What one domain did, see read_summary()."""
+        text = self.bed.dom0(f"xenalyze --svm-mode --summary {FILE} 2>/dev/null", stall=300).out
+        return read_summary(text, domid)
 
 
-def read_summary(text):
-    """Sums xenalyze's summary over the vCPUs of all guests."""
-    return text
+def read_summary(text, domid):
+    """{'exits', 'hypercalls', 'doorbells', 'interrupts'}: n, over a domain's vCPUs, from xenalyze's summary."""
+    part = re.search(rf"\|-- Domain {domid} --\|(.*?)(\n\|-- Domain|\Z)", text, re.S)
+    if not part:
+        raise ValueError(f"xenalyze tells nothing of domain {domid}")
+    counts = dict.fromkeys(("exits", "hypercalls", "doorbells", "interrupts"), 0)
+    for vcpu in re.findall(r"^Exit reasons:\n((?: .*\n)*)Guest interrupt counts:\n((?: .*\n)*)", part[1], re.M):
+        exits = dict(re.findall(r"^ (VMEXIT_\w+)\s+(\d+) ", vcpu[0], re.M))
+        counts["exits"] += sum(int(n) for n in exits.values())
+        counts["hypercalls"] += int(exits.get("VMEXIT_VMMCALL", 0))
+        counts["doorbells"] += sum(int(n) for n in re.findall(r"\[ *evtchn_op\]\s+(\d+) ", vcpu[0]))
+        counts["interrupts"] += sum(int(n) for n in re.findall(r"^  \[ *\d+\] (\d+)$", vcpu[1], re.M))
+    return counts
