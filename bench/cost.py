@@ -39,15 +39,17 @@ class Trace:
 
 
 def read_summary(text, domid):
-    """{'exits', 'hypercalls', 'doorbells', 'interrupts'}: n, over a domain's vCPUs, from xenalyze's summary."""
+    """{'exits', 'hypercalls', 'interrupts'}: n, over a domain's vCPUs, from xenalyze's summary.
+
+    Which hypercalls they were it tells for one vCPU only.
+    """
     part = re.search(rf"\|-- Domain {domid} --\|(.*?)(\n\|-- Domain|\Z)", text, re.S)
     if not part:
         raise ValueError(f"xenalyze tells nothing of domain {domid}")
-    counts = dict.fromkeys(("exits", "hypercalls", "doorbells", "interrupts"), 0)
+    counts = dict.fromkeys(("exits", "hypercalls", "interrupts"), 0)
     for vcpu in re.findall(r"^Exit reasons:\n((?: .*\n)*)Guest interrupt counts:\n((?: .*\n)*)", part[1], re.M):
         exits = dict(re.findall(r"^ (VMEXIT_\w+)\s+(\d+) ", vcpu[0], re.M))
         counts["exits"] += sum(int(n) for n in exits.values())
         counts["hypercalls"] += int(exits.get("VMEXIT_VMMCALL", 0))
-        counts["doorbells"] += sum(int(n) for n in re.findall(r"\[ *evtchn_op\]\s+(\d+) ", vcpu[0]))
         counts["interrupts"] += sum(int(n) for n in re.findall(r"^  \[ *\d+\] (\d+)$", vcpu[1], re.M))
     return counts
