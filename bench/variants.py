@@ -35,7 +35,7 @@ class Guest:
         self("ip addr flush dev {0}; ip addr add {1}/24 dev {0}; ip link set {0} up; "
              "i=0; until ping -c 1 -W 2 {2} >/dev/null; do i=$((i + 1)); [ $i -lt 30 ] || exit 1; done"
              .format(self.nic, self.address, DOM0))
-        self("[ -b {0} ] && cat /sys/block/{1}/size".format(self.disk, self.disk.rpartition("/")[2]))
+        self(f"[ -b {self.disk} ]")
         self.pause()
 
     def __call__(self, command, **kw):

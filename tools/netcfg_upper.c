@@ -197,16 +197,14 @@ void netcfg_uppers_drop(struct netlink *nl, struct netcfg *cfg, enum netcfg_side
 
 /* A kind that wants to be down for that is without traffic for a moment. */
 static int rename_upper(struct netlink *nl, const struct netcfg *cfg, int ifindex,
-			double wait, struct why *why)
+			struct why *why)
 {
 	int code = netcfg_rename(nl, ifindex, cfg->name, why);
 
 	if (code != PVHVM_REFUSED)
 		return code;
 	code = netcfg_strip(nl, cfg, ifindex, why);
-	if (!code)
-		code = netcfg_rename(nl, ifindex, cfg->name, why);
-	return code ? code : netcfg_wear(nl, cfg, ifindex, wait, why);
+	return code ? code : netcfg_rename(nl, ifindex, cfg->name, why);
 }
 
 int netcfg_uppers_name(struct netlink *nl, const struct netcfg *cfg, enum netcfg_side side,
@@ -219,12 +217,14 @@ int netcfg_uppers_name(struct netlink *nl, const struct netcfg *cfg, enum netcfg
 
 		if (!up->at[side])
 			continue;
-		code = rename_upper(nl, &up->cfg, up->at[side], wait, why);
+		code = rename_upper(nl, &up->cfg, up->at[side], why);
+		/* down for its name, or because what it stands on was */
+		if (!code)
+			code = netcfg_wear(nl, &up->cfg, up->at[side], wait, why);
 		if (!code)
 			code = netcfg_give_altnames(nl, &up->cfg, up->at[side], why);
 		if (!code)
 			code = netcfg_relabel(nl, &up->cfg, up->at[side], why);
-		/* what stands on one that was down for its name has lost its routes */
 		if (!code)
 			code = netcfg_uppers_name(nl, &up->cfg, side, wait, why);
 		if (!code)
