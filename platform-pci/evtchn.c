@@ -78,13 +78,14 @@ static int direct_locked(struct evtchn_port *p, struct platform_vcpu *to)
 {
 	struct evtchn_bind_vcpu bind = { .port = p->port, .vcpu = to->id };
 	struct platform_vcpu *from = p->target;
-	int ret;
+	int ret = 0;
 
 	lockdep_assert_held(&p->lock);
 	if (from == to)
 		return 0;
 	evtchn_books.ops->mask(p->port);
-	ret = hypercall_evtchn(EVTCHNOP_bind_vcpu, &bind);
+	if (!p->fixed)
+		ret = hypercall_evtchn(EVTCHNOP_bind_vcpu, &bind);
 	if (!ret) {
 		evtchn_books.ops->direct(p->port, from, to);
 		p->target = to;
@@ -183,6 +184,8 @@ static int port_set_affinity(struct irq_data *d, const struct cpumask *mask,
 		ret = 0;
 		goto out_unlock;
 	}
+	if (p->fixed)
+		goto out_unlock;
 	/* Stay if we may: every move costs a cold cache. */
 	to = p->target;
 	if (upcall_by_vector() &&
@@ -375,8 +378,12 @@ static int close_port(evtchn_port_t port)
 	return hypercall_evtchn(EVTCHNOP_close, &op);
 }
 
-/* A port in our books: masked, directed at a live vCPU, with an interrupt. */
-static struct evtchn_port *port_create(evtchn_port_t port)
+/*
+ * A port in our books: masked, directed at a live vCPU, with an interrupt.
+ * @fixed: the vCPU that Xen has bound it to for good, or NULL
+ */
+static struct evtchn_port *port_create(evtchn_port_t port,
+				       struct platform_vcpu *fixed)
 {
 	struct evtchn_port *p = kzalloc(sizeof(*p), GFP_KERNEL);
 	struct platform_vcpu *to;
@@ -389,6 +396,7 @@ static struct evtchn_port *port_create(evtchn_port_t port)
 	p->port = port;
 	p->masked = true;
 	p->home = VCPU_NO_CPU;
+	p->fixed = fixed;
 	raw_spin_lock_init(&p->lock);
 
 	ret = evtchn_books.ops->port_prepare(port);
@@ -399,7 +407,7 @@ static struct evtchn_port *port_create(evtchn_port_t port)
 	if (ret)
 		goto err_free;
 	raw_spin_lock_irqsave(&p->lock, flags);
-	to = pick(cpu_online_mask);
+	to = fixed ? fixed : pick(cpu_online_mask);
 	ret = to ? direct_locked(p, to) : -EIO;
 	raw_spin_unlock_irqrestore(&p->lock, flags);
 	if (ret)
@@ -457,13 +465,16 @@ static int port_request(struct pvhvm_evtchn *ch, struct evtchn_port *p,
 			bool keep, irq_handler_t handler, const char *name,
 			void *data)
 {
+	unsigned long flags = IRQF_NO_THREAD;
 	int ret;
 
 	/* The handler may run and use the channel before request returns. */
 	ch->port = p->port;
 	ch->irq = p->irq;
 	ch->keep = keep;
-	ret = request_irq(p->irq, handler, IRQF_NO_THREAD, name, data);
+	if (p->fixed)
+		flags |= IRQF_PERCPU | IRQF_NOBALANCING | IRQF_TIMER;
+	ret = request_irq(p->irq, handler, flags, name, data);
 	if (ret) {
 		memset(ch, 0, sizeof(*ch));
 		port_destroy(p, keep);
@@ -484,7 +495,7 @@ int pvhvm_evtchn_open(struct pvhvm_evtchn *ch, domid_t remote,
 	mutex_lock(&evtchn_books.lock);
 	ret = hypercall_evtchn(EVTCHNOP_alloc_unbound, &alloc);
 	if (!ret) {
-		p = port_create(alloc.port);
+		p = port_create(alloc.port, NULL);
 		ret = PTR_ERR_OR_ZERO(p);
 		if (ret)
 			close_port(alloc.port);
@@ -493,6 +504,37 @@ int pvhvm_evtchn_open(struct pvhvm_evtchn *ch, domid_t remote,
 	return ret ? ret : port_request(ch, p, false, handler, name, data);
 }
 PVHVM_EXPORT(pvhvm_evtchn_open);
+
+/**
+ * evtchn_bind_virq() - handle a virtual interrupt of one vCPU
+ * @ch: a closed channel; filled on success, untouched on failure
+ * @virq: VIRQ_TIMER or another that each vCPU has of its own (xen/xen.h)
+ * @v: a live vCPU; the channel must be closed before it goes down
+ * @handler: as for pvhvm_evtchn_open(); on that CPU only
+ * @name: as for pvhvm_evtchn_open()
+ * @data: as for pvhvm_evtchn_open()
+ *
+ * Context: process; may sleep. Return: 0 or negative errno (-EEXIST: bound).
+ */
+int evtchn_bind_virq(struct pvhvm_evtchn *ch, u32 virq,
+		     struct platform_vcpu *v, irq_handler_t handler,
+		     const char *name, void *data)
+{
+	struct evtchn_bind_virq bind = { .virq = virq, .vcpu = v->id };
+	struct evtchn_port *p = NULL;
+	int ret;
+
+	mutex_lock(&evtchn_books.lock);
+	ret = hypercall_evtchn(EVTCHNOP_bind_virq, &bind);
+	if (!ret) {
+		p = port_create(bind.port, v);
+		ret = PTR_ERR_OR_ZERO(p);
+		if (ret)
+			close_port(bind.port);
+	}
+	mutex_unlock(&evtchn_books.lock);
+	return ret ? ret : port_request(ch, p, false, handler, name, data);
+}
 
 int pvhvm_evtchn_attach(struct pvhvm_evtchn *ch, evtchn_port_t port,
 			irq_handler_t handler, const char *name, void *data)
@@ -503,7 +545,7 @@ int pvhvm_evtchn_attach(struct pvhvm_evtchn *ch, evtchn_port_t port,
 	if (!port || port >= evtchn_books.ops->max_ports)
 		return -EINVAL;
 	mutex_lock(&evtchn_books.lock);
-	p = port_create(port);
+	p = port_create(port, NULL);
 	mutex_unlock(&evtchn_books.lock);
 	if (IS_ERR(p))
 		return PTR_ERR(p);

@@ -59,6 +59,9 @@ void evtchn_vcpu_drain(struct platform_vcpu *v);
 void evtchn_upcall(struct platform_vcpu *v);
 void evtchn_handle_port(evtchn_port_t port);
 void evtchn_xen_unmask(evtchn_port_t port);
+int evtchn_bind_virq(struct pvhvm_evtchn *ch, u32 virq,
+		     struct platform_vcpu *v, irq_handler_t handler,
+		     const char *name, void *data);
 const char *evtchn_abi(void);
 unsigned int evtchn_max(void);
 unsigned int evtchn_used(void);

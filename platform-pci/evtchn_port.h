@@ -21,6 +21,7 @@
  * @target: the vCPU Xen notifies; NULL once @dead
  * @masked: as the interrupt layer wants it
  * @home: CPU to go to when it comes (back) online, VCPU_NO_CPU for none
+ * @fixed: Xen has bound it to @target for good
  * @hint: @home was asked for by pvhvm_evtchn_set_cpu() while offline
  * @dead: of before a resume: Xen knows it no more, its number may be another
  *	port's; set while all CPUs stand still
@@ -33,6 +34,7 @@ struct evtchn_port {
 	struct platform_vcpu *target;
 	bool masked;
 	unsigned int home;
+	bool fixed;
 	bool hint;
 	bool dead;
 	struct list_head list;

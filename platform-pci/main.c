@@ -75,6 +75,7 @@ static const struct step steps[] = {
 	{ "event test", evtchn_test, nothing },
 	{ "grant table", gnttab_init, gnttab_exit },
 	{ "clock", clock_init, clock_exit },
+	{ "timer", timer_init, timer_exit },
 	{ "suspend", suspend_init, suspend_exit },
 	{ "sysfs", platform_sysfs_init, platform_sysfs_exit },
 };
@@ -122,9 +123,9 @@ static int platform_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	mutex_lock(&ready_lock);
 	ready = true;
 	mutex_unlock(&ready_lock);
-	pr_info("Xen %u.%u, events by %s and %s\n", pvhvm_xen_version() >> 16,
+	pr_info("Xen %u.%u, events by %s, upcalls by %s\n", pvhvm_xen_version() >> 16,
 		pvhvm_xen_version() & 0xffff, evtchn_abi(),
-		upcall_by_vector() ? "upcall vectors" : "INTx");
+		upcall_name());
 	return 0;
 }
 
@@ -155,6 +156,7 @@ static void platform_shutdown(struct pci_dev *pdev)
 	if (!READ_ONCE(ready) || system_state != SYSTEM_RESTART)
 		return;
 	WRITE_ONCE(ready, false);
+	timer_exit();
 	clock_exit();
 	upcall_renounce();
 	evtchn_abandon();

@@ -88,6 +88,11 @@ void clock_release(void);
 void clock_suspend(void);
 void clock_resume(void);
 void clock_settle(void);
+u64 clock_xen_time(void);
+
+/* timer.c: the clock event device */
+int timer_init(void);
+void timer_exit(void);
 
 /* unplug.c */
 int unplug_init(void);

@@ -128,12 +128,15 @@ static void suspend(struct work_struct *work)
 					   PVHVM_SUSPEND_PREPARE, NULL);
 	ret = notifier_to_errno(ret);
 	if (!ret) {
+		timer_exit();
 		clock_hold();
 		ret = suspend_machine();
 		/* Else no time has passed, and none was noted. */
 		if (ret >= 0)
 			clock_settle();
 		clock_release();
+		if (timer_init())
+			pr_warn("ticks by the local APIC from now on\n");
 	}
 	if (ret < 0)
 		pr_err("the guest is not suspended (%d)\n", ret);

@@ -24,7 +24,7 @@ static DEVICE_ATTR_RO(xen_version);
 static ssize_t upcall_show(struct device *dev, struct device_attribute *attr,
 			   char *buf)
 {
-	return sysfs_emit(buf, "%s\n", upcall_by_vector() ? "vector" : "intx");
+	return sysfs_emit(buf, "%s\n", upcall_name());
 }
 static DEVICE_ATTR_RO(upcall);
 

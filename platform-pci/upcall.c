@@ -1,47 +1,80 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * upcall.c: how Xen interrupts us.
+ * upcall.c: how Xen interrupts us. One of three ways, the best first:
  *
- * Either a vector per vCPU, taken from the kernel's vector allocator by an
- * irq domain stacked on it and told to Xen (HVMOP_set_evtchn_upcall_vector):
- * edge triggered, acknowledged at the local APIC, no VM exit but the EOI. Or
- * the platform device's INTx line, raised by Xen while vCPU 0 has something
- * pending: works everywhere, slow, one CPU only.
+ * callback: one vector, the same on all CPUs, that Xen injects itself while a
+ * vCPU's upcall flag is set. The local APIC has no part in it, so there is no
+ * acknowledge, which would be a VM exit of its own.
+ * vector: a vector per vCPU, raised in its local APIC and acknowledged there.
+ * intx: the platform device's INTx line, raised by Xen while vCPU 0 has
+ * something pending: works everywhere, slow, one CPU only.
  */
 #include "platform.h"
 
-#include <asm/hw_irq.h>
-#include <asm/irqdomain.h>
+#include <asm/apic.h>
+#include <asm/irq_vectors.h>
+#include <linux/cpu.h>
 #include <linux/interrupt.h>
 #include <linux/irq.h>
-#include <linux/irqdomain.h>
 #include <linux/moduleparam.h>
 
 #include "evtchn.h"
 #include "hypercall.h"
 #include "upcall.h"
+#include "upcall_vector.h"
 
 static char *upcall_mode = "auto";
 module_param_named(upcall, upcall_mode, charp, 0444);
 MODULE_PARM_DESC(upcall,
-		 "Upcall: auto (default), vector (one per CPU) or intx (all on vCPU 0)");
+		 "Upcall: auto (default: the best there is), callback (one vector on all CPUs), vector (one per CPU) or intx (all on vCPU 0)");
 
-static struct irq_domain *vector_domain;
-static struct fwnode_handle *vector_fwnode;
-static bool by_vector;
+/*
+ * Xen does not forget a vCPU's own vector, but takes another. Linux has a
+ * handler for this one, which acknowledges it and on a guest does no more.
+ */
+#define PARKED_VECTOR	X86_PLATFORM_IPI_VECTOR
+
+enum upcall_kind { UPCALL_INTX, UPCALL_VECTOR, UPCALL_CALLBACK };
+
+static enum upcall_kind kind;
 static bool intx_requested;
 static bool announced;
 static u64 callback;
 
+static bool wanted(const char *name)
+{
+	return !strcmp(upcall_mode, "auto") || !strcmp(upcall_mode, name);
+}
+
 /**
- * upcall_by_vector() - has each vCPU its own upcall vector?
+ * upcall_by_vector() - do events arrive on every vCPU?
  *
- * Return: false when all events arrive on vCPU 0 by the INTx line. Constant
- * between upcall_init() and upcall_exit().
+ * Return: false when all arrive on vCPU 0 by the INTx line. Constant between
+ * upcall_init() and upcall_exit().
  */
 bool upcall_by_vector(void)
 {
-	return by_vector;
+	return kind != UPCALL_INTX;
+}
+
+/**
+ * upcall_name() - the kind in use, as the parameter calls it
+ */
+const char *upcall_name(void)
+{
+	static const char *const names[] = { "intx", "vector", "callback" };
+
+	return names[kind];
+}
+
+/**
+ * upcall_other() - the kind to try when this one does not work
+ */
+const char *upcall_other(void)
+{
+	static const char *const names[] = { "vector", "intx", "vector" };
+
+	return names[kind];
 }
 
 static int tell_vector(u32 vcpu, u8 vector)
@@ -59,53 +92,6 @@ static bool vectors_offered(void)
 {
 	return tell_vector(~0u, FIRST_EXTERNAL_VECTOR) == -ENOENT;
 }
-
-static struct irq_chip vector_chip = {
-	.name = "pvhvm-upcall",
-	.irq_ack = irq_chip_ack_parent,
-	.flags = IRQCHIP_SKIP_SET_WAKE,
-};
-
-static int vector_translate(struct irq_domain *domain,
-			    struct irq_fwspec *fwspec,
-			    unsigned long *hwirq, unsigned int *type)
-{
-	*hwirq = fwspec->param[0];
-	*type = IRQ_TYPE_NONE;
-	return 0;
-}
-
-static int vector_alloc(struct irq_domain *domain, unsigned int virq,
-			unsigned int count, void *arg)
-{
-	struct irq_fwspec *fwspec = arg;
-	unsigned int cpu = fwspec->param[0];
-	struct irq_alloc_info info = { .mask = cpumask_of(cpu) };
-	int ret;
-
-	ret = irq_domain_alloc_irqs_parent(domain, virq, count, &info);
-	if (ret)
-		return ret;
-	irq_domain_set_info(domain, virq, cpu, &vector_chip, NULL,
-			    handle_edge_irq, NULL, "edge");
-	return 0;
-}
-
-/* The vector is known now; @reserve is a trial run before there is one. */
-static int vector_activate(struct irq_domain *domain, struct irq_data *irqd,
-			   bool reserve)
-{
-	if (reserve)
-		return 0;
-	return tell_vector(vcpu_of(irqd->hwirq)->id, irqd_cfg(irqd)->vector);
-}
-
-static const struct irq_domain_ops vector_domain_ops = {
-	.translate = vector_translate,
-	.alloc = vector_alloc,
-	.free = irq_domain_free_irqs_common,
-	.activate = vector_activate,
-};
 
 static irqreturn_t vector_handler(int irq, void *data)
 {
@@ -132,11 +118,6 @@ static irqreturn_t intx_handler(int irq, void *data)
  */
 int upcall_vcpu_up(struct platform_vcpu *v)
 {
-	struct irq_fwspec fwspec = {
-		.fwnode = vector_fwnode,
-		.param_count = 1,
-		.param = { v->cpu },
-	};
 	unsigned int irq;
 	int ret;
 
@@ -144,7 +125,7 @@ int upcall_vcpu_up(struct platform_vcpu *v)
 	WRITE_ONCE(v->info->evtchn_upcall_pending, 0);
 	WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
 
-	irq = irq_create_fwspec_mapping(&fwspec);
+	irq = upcall_vector_get(v->cpu);
 	if (!irq)
 		return -ENOSPC;
 	snprintf(v->upcall_name, sizeof(v->upcall_name), "pvhvm-upcall%u",
@@ -152,12 +133,20 @@ int upcall_vcpu_up(struct platform_vcpu *v)
 	ret = request_irq(irq, vector_handler,
 			  IRQF_NOBALANCING | IRQF_NO_THREAD | IRQF_NO_SUSPEND,
 			  v->upcall_name, v);
-	if (ret) {
-		irq_dispose_mapping(irq);
-		return ret;
-	}
+	if (ret)
+		goto err_put;
+	if (kind == UPCALL_VECTOR)
+		ret = tell_vector(v->id, upcall_vector_of(irq));
+	if (ret)
+		goto err_free;
 	v->upcall_irq = irq;
 	return 0;
+
+err_free:
+	free_irq(irq, v);
+err_put:
+	upcall_vector_put(v->cpu);
+	return ret;
 }
 
 /**
@@ -174,10 +163,9 @@ void upcall_vcpu_resume(struct platform_vcpu *v)
 		return;
 	WRITE_ONCE(v->info->evtchn_upcall_pending, 0);
 	WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
-	if (!v->upcall_irq)
+	if (kind != UPCALL_VECTOR || !v->upcall_irq)
 		return;
-	ret = tell_vector(v->id,
-			  irqd_cfg(irq_get_irq_data(v->upcall_irq))->vector);
+	ret = tell_vector(v->id, upcall_vector_of(v->upcall_irq));
 	if (ret)
 		pr_err("vCPU %u has lost its upcall vector (%d)\n", v->id, ret);
 }
@@ -186,34 +174,66 @@ void upcall_vcpu_resume(struct platform_vcpu *v)
  * upcall_vcpu_down() - take the vector back
  * @v: a vCPU that no port is directed to; one without a vector is a no-op
  *
- * Xen cannot be told to forget the vector. It sends one only for an unmasked
- * event of this vCPU, and there is none any more.
+ * Xen sends one only for an unmasked event of this vCPU, and there is none any
+ * more. A CPU that goes offline keeps its number in Xen: should it come back
+ * when we have been loaded anew, it must be woken, be it by a stray vector.
  */
 void upcall_vcpu_down(struct platform_vcpu *v)
 {
 	if (!v->upcall_irq)
 		return;
+	if (kind == UPCALL_VECTOR && cpu_active(v->cpu))
+		tell_vector(v->id, PARKED_VECTOR);
 	free_irq(v->upcall_irq, v);
-	irq_dispose_mapping(v->upcall_irq);
+	upcall_vector_put(v->cpu);
 	v->upcall_irq = 0;
 }
 
-static int create_domain(void)
+static bool apic_has_pending(u8 vector)
 {
-	if (!x86_vector_domain)
-		return -EOPNOTSUPP;
-	vector_fwnode = irq_domain_alloc_named_fwnode("pvhvm-upcall");
-	if (!vector_fwnode)
-		return -ENOMEM;
-	vector_domain = irq_domain_create_hierarchy(x86_vector_domain, 0,
-						    nr_cpu_ids, vector_fwnode,
-						    &vector_domain_ops, NULL);
-	if (!vector_domain) {
-		irq_domain_free_fwnode(vector_fwnode);
-		vector_fwnode = NULL;
-		return -ENOMEM;
-	}
-	return 0;
+	u32 reg = APIC_IRR + vector / 32 * 0x10;
+	u32 bits = x2apic_enabled() ? native_apic_msr_read(reg) :
+		native_apic_mem_read(reg);
+
+	return bits & BIT(vector % 32);
+}
+
+/**
+ * upcall_left_over() - has the event just sent to this vCPU set its own vector?
+ *
+ * One that an earlier driver gave it, which Xen keeps: ours, or that of a Linux
+ * with Xen support that this kernel was started from.
+ * Context: on that CPU, interrupts off. Return: callback and it must not be used.
+ */
+bool upcall_left_over(void)
+{
+	return kind == UPCALL_CALLBACK &&
+		(apic_has_pending(PARKED_VECTOR) ||
+		 apic_has_pending(HYPERVISOR_CALLBACK_VECTOR));
+}
+
+static void tell_own_vector(void *data)
+{
+	struct platform_vcpu *v = vcpu_of(smp_processor_id());
+
+	if (v->upcall_irq)
+		tell_vector(v->id, upcall_vector_of(v->upcall_irq));
+}
+
+/**
+ * upcall_fall_back() - from the callback vector to a vector per vCPU
+ *
+ * Context: process, CPUs held, no events. Return: 0 or negative errno.
+ */
+int upcall_fall_back(void)
+{
+	if (!wanted("vector"))
+		return -EBUSY;
+	upcall_renounce();
+	upcall_vector_at_apic();
+	kind = UPCALL_VECTOR;
+	on_each_cpu(tell_own_vector, NULL, 1);
+	return upcall_announce();
 }
 
 static int request_intx(void)
@@ -229,6 +249,29 @@ static int request_intx(void)
 	return ret;
 }
 
+static bool callback_offered(void)
+{
+	return hypercall_feature(XENFEAT_hvm_callback_vector);
+}
+
+static int init_callback(void)
+{
+	int ret = upcall_vector_init(true);
+
+	if (!ret)
+		kind = UPCALL_CALLBACK;
+	return ret;
+}
+
+static int init_vector(void)
+{
+	int ret = upcall_vector_init(false);
+
+	if (!ret)
+		kind = UPCALL_VECTOR;
+	return ret;
+}
+
 /**
  * upcall_init() - choose the kind of upcall
  *
@@ -237,23 +280,23 @@ static int request_intx(void)
  */
 int upcall_init(void)
 {
-	bool want_vector = strcmp(upcall_mode, "intx");
 	int ret;
 
-	if (strcmp(upcall_mode, "auto") && strcmp(upcall_mode, "vector") &&
-	    want_vector) {
-		pr_err("upcall=%s is neither auto, vector nor intx\n",
+	if (!wanted("callback") && !wanted("vector") && !wanted("intx")) {
+		pr_err("upcall=%s is neither auto, callback, vector nor intx\n",
 		       upcall_mode);
 		return -EINVAL;
 	}
-	if (want_vector && vectors_offered()) {
-		ret = create_domain();
-		if (!ret)
-			by_vector = true;
-		return ret;
+	if (wanted("callback") && callback_offered()) {
+		ret = init_callback();
+		if (ret != -ENOSPC)
+			return ret;
 	}
-	if (!strcmp(upcall_mode, "vector")) {
-		pr_err("Xen has no per-vCPU upcall vectors; load with upcall=auto\n");
+	if (wanted("vector") && vectors_offered())
+		return init_vector();
+	if (!wanted("intx")) {
+		pr_err("upcall=%s is not to be had here; load with upcall=auto\n",
+		       upcall_mode);
 		return -EOPNOTSUPP;
 	}
 	ret = request_intx();
@@ -268,34 +311,43 @@ void upcall_exit(void)
 	if (intx_requested)
 		free_irq(platform_pdev->irq, platform_pdev);
 	intx_requested = false;
-	if (vector_domain) {
-		irq_domain_remove(vector_domain);
-		irq_domain_free_fwnode(vector_fwnode);
-	}
-	vector_domain = NULL;
-	vector_fwnode = NULL;
-	by_vector = false;
+	if (upcall_by_vector())
+		upcall_vector_exit();
+	kind = UPCALL_INTX;
 }
 
-/**
- * upcall_announce() - tell Xen (and the toolstack) about the INTx line
- *
- * With vectors Xen never raises it, but libxl takes a guest for one with PV
- * drivers only if HVM_PARAM_CALLBACK_IRQ is not zero. To be called when all
- * vectors are set: until then the line would be raised, maybe unattended.
- * Return: 0 or negative errno.
- */
-int upcall_announce(void)
+static u64 callback_intx(void)
 {
+	u64 callback;
 	u8 pin;
-	int ret;
 
 	pci_read_config_byte(platform_pdev, PCI_INTERRUPT_PIN, &pin);
 	callback = (u64)HVM_PARAM_CALLBACK_TYPE_PCI_INTX << 56;
 	callback |= (u64)pci_domain_nr(platform_pdev->bus) << 32;
 	callback |= (u64)platform_pdev->bus->number << 16;
 	callback |= platform_pdev->devfn << 8;
-	callback |= (pin - 1) & 3;
+	return callback | ((pin - 1) & 3);
+}
+
+static u64 callback_vector(void)
+{
+	return (u64)HVM_PARAM_CALLBACK_TYPE_VECTOR << 56 |
+		upcall_vector_shared();
+}
+
+/**
+ * upcall_announce() - tell Xen (and the toolstack) about vector or INTx line
+ *
+ * With a vector per vCPU Xen never raises the line, but libxl takes a guest for
+ * one with PV drivers only if HVM_PARAM_CALLBACK_IRQ is not zero. To be called
+ * when all vectors are set: until then upcalls would come unattended.
+ * Return: 0 or negative errno.
+ */
+int upcall_announce(void)
+{
+	int ret;
+
+	callback = kind == UPCALL_CALLBACK ? callback_vector() : callback_intx();
 	ret = hvm_param_set(HVM_PARAM_CALLBACK_IRQ, callback);
 	if (ret)
 		pr_err("Xen takes no callback interrupt (%d)\n", ret);

@@ -17,8 +17,10 @@ def test_statistics(guest):
     name = pv_up(guest, netfront_max_queues=2)
     seen = grown(guest, name, lambda: (iperf(guest), iperf(guest, "-R")))
     for counter in ("tx_packets", "tx_slots", "tx_doorbells", "tx_events", "rx_packets", "rx_slots",
-                    "rx_doorbells", "rx_events", "polls"):
+                    "rx_events", "polls"):
         assert total(seen, counter), counter
+    # netback asks to be told of new pages only when it ran out of them; a fast guest never lets it.
+    assert total(seen, "rx_doorbells") + total(seen, "rx_doorbells_saved")
     assert total(seen, "tx_doorbells") < total(seen, "tx_packets")
     assert total(seen, "rx_events") < total(seen, "rx_slots")
     now = stats(guest, name)

@@ -31,8 +31,7 @@ def test_finds_xen(guest):
     assert guest.read("/sys/hypervisor/version/major") == "4"
 
 
-@pytest.mark.parametrize("upcall", ["vector", "intx"])
-@pytest.mark.parametrize("evtchn", ["2l", "fifo"])
+@pytest.mark.parametrize("upcall, evtchn", [("callback", "2l"), ("vector", "fifo"), ("intx", "fifo"), ("intx", "2l")])
 @pytest.mark.fresh
 def test_event_paths(guest, upcall, evtchn):
     """xenstore answers over each way an event can take."""
@@ -51,11 +50,11 @@ def test_hypercall_page(guest):
 
 
 def test_reload_many_times(guest):
-    """Twenty loads and unloads leave memory and logs as they were."""
+    """Ten loads and unloads leave memory and logs as they were."""
     guest.load("platform", "xenbus")
     guest.unload("xenbus", "platform")
     before = free_kilobytes(guest)
-    for _ in range(20):
+    for _ in range(10):
         guest.load("platform", "xenbus")
         guest.unload("xenbus", "platform")
     after = free_kilobytes(guest)
@@ -111,6 +110,53 @@ def test_cpu_offline_online(guest):
     for _ in range(5):
         assert guest.sh("xenstore-read domid")
     assert cpus_with_upcalls(guest).get(1, 0) > before
+
+
+@pytest.mark.fresh
+def test_vectors_left_by_an_earlier_driver(guest):
+    """Xen goes on using the vCPUs' own vectors: the next load finds that out and uses them, too."""
+    guest.load("platform")
+    assert guest.platform("upcall") == "callback"
+    guest.unload("platform")
+    guest.load("platform", platform_upcall="vector")
+    guest.unload("platform")
+    refused = guest.try_load("platform", "upcall=callback")
+    assert refused.code and "upcall=callback is not possible until reboot" in guest.dmesg()
+    guest.load("platform", "xenbus")
+    assert guest.platform("upcall") == "vector"
+    assert guest.sh("xenstore-read domid")
+    assert "No irq handler" not in guest.dmesg()
+
+
+def timers(guest):
+    """Per CPU: the tick device's name, and how often Xen's and the local APIC's timer have interrupted."""
+    names = guest.sh("cat /sys/devices/system/clockevents/clockevent?/current_device").split()
+    rows = guest.read("/proc/interrupts").splitlines()
+    xen, apic = [], []
+    for cpu in range(2):
+        xen.append(sum(int(row.split()[1 + cpu]) for row in rows if row.endswith(f"pvhvm-timer{cpu}")))
+        apic.append(sum(int(row.split()[1 + cpu]) for row in rows if row.split()[0] == "LOC:"))
+    return names, xen, apic
+
+
+def test_ticks_by_xens_timer(guest):
+    """The kernel's ticks come from Xen while we are there, also on a CPU that went and came back."""
+    before = timers(guest)[0]
+    guest.load("platform")
+    guest.sh("echo 0 >/sys/devices/system/cpu/cpu1/online; echo 1 >/sys/devices/system/cpu/cpu1/online")
+    names, xen, apic = timers(guest)
+    assert names == ["xen", "xen"]
+    guest.sh("for c in 0 1; do timeout 2 taskset -c $c sh -c 'while :; do :; done' & done; wait; sleep 1", stall=60)
+    _, xen_after, apic_after = timers(guest)
+    for cpu in range(2):
+        assert xen_after[cpu] - xen[cpu] > 50
+        assert apic_after[cpu] - apic[cpu] < 5
+    guest.unload("platform")
+    assert timers(guest)[0] == before
+    guest.sh("sleep 1")
+    assert timers(guest)[2][0] > apic_after[0]
+    guest.load("platform", platform_timer=0)
+    assert timers(guest)[0] == before
 
 
 def test_unplug_veto(guest):

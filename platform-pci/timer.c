@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * timer.c: the clock event device "xen": each vCPU's single-shot timer.
+ *
+ * The kernel sets its next tick with one hypercall, and the tick arrives as an
+ * event. The emulated local APIC's timer takes two accesses to its registers
+ * instead, each a fault and an instruction that Xen has to decode.
+ *
+ * A CPU has it while it takes events. Before it goes, and for a suspend, the
+ * kernel is given its old timer back.
+ */
+#include "platform.h"
+
+#include <linux/clockchips.h>
+#include <linux/cpuhotplug.h>
+#include <linux/delay.h>
+#include <linux/interrupt.h>
+#include <linux/moduleparam.h>
+#include <linux/percpu.h>
+
+#include "evtchn.h"
+#include "hypercall.h"
+#include "upcall.h"
+#include "vcpu.h"
+
+static bool use_timer = true;
+module_param_named(timer, use_timer, bool, 0444);
+MODULE_PARM_DESC(timer,
+		 "Use Xen's timer for the kernel's ticks instead of the emulated local APIC's (default Y)");
+
+/* Above any local APIC timer (100; 150 with TSC deadlines). */
+#define TIMER_RATING	400
+/* Shorter ones would have passed by the time Xen has set them. */
+#define TIMER_MIN_NS	1000
+
+/**
+ * struct xen_timer - a CPU's clock event device
+ * @ced: what the kernel sees
+ * @ch: VIRQ_TIMER of the vCPU; not open: the CPU has no timer of ours
+ * @name: of the interrupt
+ */
+struct xen_timer {
+	struct clock_event_device ced;
+	struct pvhvm_evtchn ch;
+	char name[24];
+};
+
+static DEFINE_PER_CPU(struct xen_timer, timers);
+static enum cpuhp_state timer_state;
+
+static u32 this_vcpu(void)
+{
+	return vcpu_of(smp_processor_id())->id;
+}
+
+static int set_next(unsigned long delta, struct clock_event_device *ced)
+{
+	struct vcpu_set_singleshot_timer set = {
+		.timeout_abs_ns = clock_xen_time() + delta,
+	};
+
+	return hypercall_vcpu(VCPUOP_set_singleshot_timer, this_vcpu(), &set);
+}
+
+static int stop(struct clock_event_device *ced)
+{
+	return hypercall_vcpu(VCPUOP_stop_singleshot_timer, this_vcpu(), NULL);
+}
+
+static int set_oneshot(struct clock_event_device *ced)
+{
+	return 0;
+}
+
+static irqreturn_t timer_handler(int irq, void *data)
+{
+	struct xen_timer *t = data;
+
+	/* The last of a device that is being taken back may come late. */
+	if (clockevent_state_oneshot(&t->ced))
+		t->ced.event_handler(&t->ced);
+	return IRQ_HANDLED;
+}
+
+static int timer_up(unsigned int cpu)
+{
+	struct xen_timer *t = per_cpu_ptr(&timers, cpu);
+	struct platform_vcpu *v = vcpu_of(cpu);
+	int ret;
+
+	if (!v->live)
+		return 0;
+	snprintf(t->name, sizeof(t->name), "pvhvm-timer%u", cpu);
+	ret = evtchn_bind_virq(&t->ch, VIRQ_TIMER, v, timer_handler, t->name, t);
+	if (!ret) {
+		hypercall_vcpu(VCPUOP_stop_periodic_timer, v->id, NULL);
+		t->ced = (struct clock_event_device) {
+			.name = "xen",
+			.features = CLOCK_EVT_FEAT_ONESHOT,
+			.rating = TIMER_RATING,
+			.cpumask = cpumask_of(cpu),
+			.irq = t->ch.irq,
+			.set_next_event = set_next,
+			.set_state_oneshot = set_oneshot,
+			.set_state_oneshot_stopped = stop,
+			.set_state_shutdown = stop,
+		};
+		clockevents_config_and_register(&t->ced, NSEC_PER_SEC,
+						TIMER_MIN_NS, LONG_MAX);
+		return 0;
+	}
+	/* It keeps the timer that it has. */
+	pr_warn("CPU %u does not use Xen's timer (%d)\n", cpu, ret);
+	return 0;
+}
+
+static int timer_down(unsigned int cpu)
+{
+	struct xen_timer *t = per_cpu_ptr(&timers, cpu);
+
+	if (!t->ch.irq)
+		return 0;
+	/* Cannot fail, hence waits while the kernel knows no other timer. */
+	while (clockevents_unbind_device(&t->ced, cpu)) {
+		pr_err_once("no other clock event device; waiting for one\n");
+		msleep(1000);
+	}
+	pvhvm_evtchn_close(&t->ch, t);
+	return 0;
+}
+
+/**
+ * timer_init() - give every CPU Xen's timer, now and whenever one comes
+ *
+ * Left alone where there is no clock of Xen's to set it by, or no event on each
+ * vCPU. Context: process; may sleep. Return: 0 or negative errno.
+ */
+int timer_init(void)
+{
+	int ret;
+
+	if (!use_timer || !upcall_by_vector() ||
+	    !hypercall_feature(XENFEAT_hvm_safe_pvclock))
+		return 0;
+	ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "pvhvm/platform:timer",
+				timer_up, timer_down);
+	if (ret < 0)
+		return ret;
+	timer_state = ret;
+	return 0;
+}
+
+/**
+ * timer_exit() - give the kernel the timers back that it had before
+ *
+ * Context: process; may sleep.
+ */
+void timer_exit(void)
+{
+	if (timer_state)
+		cpuhp_remove_state(timer_state);
+	timer_state = 0;
+}
