@@ -63,7 +63,8 @@ def guest(request, beds, modules):
     """A guest in the state the test's mark 'state' names (default: small), modules in /payload.
 
     The machine is shared by the tests of one state that leave the guest as it
-    was; a test marked 'fresh', or one that failed, gets and leaves its own.
+    was; a test marked 'fresh' gets its own, and nobody gets one after it, after
+    one that failed, or one that has marked its guest as spent.
     Whatever the test says: an oops, a warning or a hang anywhere fails it, but
     for lines of the kind that its mark 'expects' names.
     """
@@ -84,9 +85,11 @@ def guest(request, beds, modules):
         it.bed.keep_logs()
     if fresh or failed_or_ill:
         beds.spoil()
-    elif not it.clean_up():
-        beds.spoil()
-        pytest.fail("modules could not be unloaded after the test")
+    else:
+        unloaded = it.clean_up()
+        if it.spent or not unloaded:
+            beds.spoil()
+        assert unloaded, "modules could not be unloaded after the test"
     assert not findings, "\n".join(str(f) for f in findings)
 
 

@@ -9,9 +9,11 @@ before each request, is what it does besides: 'refuse OP' (unsupported), or a
 lie, told once: 'id', 'twice', 'op', 'producer', 'silence'.
 """
 import ctypes
+import faulthandler
 import mmap
 import pathlib
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -141,7 +143,11 @@ class Disk:
             return ident, op, UNSUPPORTED
         if op in (READ, WRITE):
             segs = [struct.unpack_from("<IBBxx", raw, 24 + 8 * n) for n in range(count)]
-            self.transfer(op, sector, segs)
+            try:
+                self.transfer(op, sector, segs)
+            except OSError:
+                # a guest that has caught us lying has taken its pages back
+                return ident, op, ERROR
         return ident, op, OKAY
 
 
@@ -217,4 +223,6 @@ def main(domid, vdev, keys):
 
 
 if __name__ == "__main__":
+    # asked where it hangs, it says so before it goes
+    faulthandler.register(signal.SIGTERM, chain=True)
     main(int(sys.argv[1]), int(sys.argv[2]), dict(arg.split("=", 1) for arg in sys.argv[3:]))

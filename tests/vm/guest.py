@@ -7,10 +7,15 @@ PLATFORM = "/sys/bus/pci/drivers/pvhvm-platform"
 
 
 class Guest:
-    """A guest of the testbed with the modules in /payload."""
+    """A guest of the testbed with the modules in /payload.
+
+    spent: a test has changed it beyond what unloading the modules undoes. A fresh
+    machine is there in seconds; to find the emulated card again takes half a minute.
+    """
 
     def __init__(self, bed):
         self.bed = bed
+        self.spent = False
         self._mark = ""
 
     # --- commands

@@ -32,11 +32,14 @@ class Fake:
         return [words[0] for words in self.log()]
 
     def stop(self):
-        self.guest.try_sh("rmmod pvhvm_blkfront", stall=120)
+        # a disk that has just come is still being read for partitions
+        self.guest.wait("rmmod pvhvm_blkfront 2>/dev/null")
         ended = self.bed.dom0("i=0; while kill -0 $(cat /run/fake.pid) 2>/dev/null; do i=$((i + 1)); "
-                              "[ $i -lt 150 ] || { kill $(cat /run/fake.pid); exit 1; }; sleep 0.2; done; "
-                              "cat /run/fake.out", check=False)
-        assert ended.out == "" and ended.code == 0, ended.out
+                              "[ $i -lt 150 ] || { kill $(cat /run/fake.pid); sleep 1; echo did not end; break; }; "
+                              "sleep 0.2; done; cat /run/fake.out").out
+        # pages that the guest has taken back from a liar cannot be mapped, says libxengnttab
+        left = [line for line in ended.splitlines() if not line.startswith("gnttab: error: mmap failed")]
+        assert not left, ended
         domid = self.bed.dom0("xl domid guest").out.strip()
         self.bed.dom0(f"xenstore-rm /local/domain/{domid}/device/vbd/{VBD[4:]} 2>/dev/null; true")
 
@@ -103,7 +106,6 @@ def test_names(fake):
     assert fake.guest.read("/sys/block/xvdl/wwid") == "naa.600abcdef0000001"
 
 
-@pytest.mark.pending("each lie was seen to quarantine, but the next test then finds this one's backend still there")
 @pytest.mark.parametrize("deed", ["id", "twice", "op", "producer"])
 def test_a_lie_quarantines(fake, deed):
     """A response that answers nothing: what is under way fails, one line says why, nothing hangs."""
@@ -119,7 +121,6 @@ def test_a_lie_quarantines(fake, deed):
     assert guest.try_sh(f"dd if={DEV} of=/dev/null bs=4k count=1 iflag=direct", stall=60).code != 0
 
 
-@pytest.mark.pending("not seen passing yet")
 def test_silence(fake):
     """A backend that answers nothing any more: the disk can be taken away all the same."""
     fake.start()

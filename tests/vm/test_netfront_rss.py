@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Receive steering over the control ring, against the stock netback in dom0."""
 from netstat import FAR, far_host, grown, stats, total
-from test_netfront import iperf, pv_up, rescan
+from test_netfront import iperf, pv_up
 
 GUEST = "192.168.77.2"
 KEY = bytes((37 * i + 11) & 0xff for i in range(40))
@@ -51,4 +51,3 @@ def test_table_and_key(guest):
     assert "toeplitz: on" not in guest.sh(f"ethtool -x {name}")
     guest.sh("ping -c 1 -W 5 192.168.77.1")
     assert total(stats(guest, name), "breaches") == 0
-    rescan(guest)

@@ -4,7 +4,7 @@ import pytest
 
 import guestmodules
 from netstat import DOM0, frontend, grown, stats, total
-from test_netfront import iperf, pv_up, rescan
+from test_netfront import iperf, pv_up
 
 pytestmark = pytest.mark.slow
 
@@ -41,7 +41,6 @@ def test_pass(guest, xdp):
     guest.sh(f"ping -c 3 -W 5 {DOM0}")
     assert iperf(guest, "-R") > 1e6
     assert total(stats(guest, name), "breaches") == 0
-    rescan(guest)
 
 
 def test_drop(guest, xdp):
@@ -52,7 +51,6 @@ def test_drop(guest, xdp):
     assert guest.try_sh(f"ping -c 2 -W 1 {DOM0}").code
     xdp(name, "off")
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
-    rescan(guest)
 
 
 @pytest.mark.parametrize("what, counter", [("echo", "rx_xdp_tx"), ("bounce", "rx_xdp_redirect")])
@@ -69,7 +67,6 @@ def test_answers_from_the_program(guest, xdp, what, counter):
     assert guest.sh(asked) == before, "the stack was asked, too"
     xdp(name, "off")
     guest.sh(f"ping -c 1 -W 5 {DOM0}")
-    rescan(guest)
 
 
 def test_attach_and_detach_under_traffic(guest, xdp):
@@ -84,4 +81,3 @@ def test_attach_and_detach_under_traffic(guest, xdp):
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
     assert total(stats(guest, name), "breaches") == 0
     assert guest.numbers("ports")["used"] == ports
-    rescan(guest)
