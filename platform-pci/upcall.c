@@ -15,6 +15,7 @@
 #include <asm/irq_vectors.h>
 #include <linux/cpu.h>
 #include <linux/interrupt.h>
+#include <linux/ioport.h>
 #include <linux/irq.h>
 #include <linux/moduleparam.h>
 
@@ -26,7 +27,7 @@
 static char *upcall_mode = "auto";
 module_param_named(upcall, upcall_mode, charp, 0444);
 MODULE_PARM_DESC(upcall,
-		 "Upcall: auto (default: the best there is), callback (one vector on all CPUs), vector (one per CPU) or intx (all on vCPU 0)");
+		 "Upcall: auto (default: the first of these that there is, but no callback where memory is reserved for a crash kernel), callback (one vector on all CPUs), vector (one per CPU) or intx (all on vCPU 0)");
 
 /*
  * Xen does not forget a vCPU's own vector, but takes another. Linux has a
@@ -249,9 +250,27 @@ static int request_intx(void)
 	return ret;
 }
 
+static int crash_kernel_found(struct resource *res, void *data)
+{
+	return 1;
+}
+
+/*
+ * After a crash nobody clears the upcall flag, and Xen would inject the callback
+ * vector for ever: the crash kernel would not get anywhere. A vector of the local
+ * APIC comes once. Memory for a crash kernel is reserved at boot or not at all.
+ */
+static bool callback_is_safe(void)
+{
+	return walk_iomem_res_desc(IORES_DESC_CRASH_KERNEL,
+				   IORESOURCE_SYSTEM_RAM, 0, -1, NULL,
+				   crash_kernel_found) != 1;
+}
+
 static bool callback_offered(void)
 {
-	return hypercall_feature(XENFEAT_hvm_callback_vector);
+	return hypercall_feature(XENFEAT_hvm_callback_vector) &&
+		(!strcmp(upcall_mode, "callback") || callback_is_safe());
 }
 
 static int init_callback(void)
@@ -318,15 +337,14 @@ void upcall_exit(void)
 
 static u64 callback_intx(void)
 {
-	u64 callback;
+	u64 line = (u64)HVM_PARAM_CALLBACK_TYPE_PCI_INTX << 56;
 	u8 pin;
 
 	pci_read_config_byte(platform_pdev, PCI_INTERRUPT_PIN, &pin);
-	callback = (u64)HVM_PARAM_CALLBACK_TYPE_PCI_INTX << 56;
-	callback |= (u64)pci_domain_nr(platform_pdev->bus) << 32;
-	callback |= (u64)platform_pdev->bus->number << 16;
-	callback |= platform_pdev->devfn << 8;
-	return callback | ((pin - 1) & 3);
+	line |= (u64)pci_domain_nr(platform_pdev->bus) << 32;
+	line |= (u64)platform_pdev->bus->number << 16;
+	line |= platform_pdev->devfn << 8;
+	return line | ((pin - 1) & 3);
 }
 
 static u64 callback_vector(void)

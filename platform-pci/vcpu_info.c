@@ -38,8 +38,17 @@ static struct page *still_ours(u64 pfn)
 		page : NULL;
 }
 
+/* Of an earlier life; a CPU that comes online would be interrupted by it unprepared. */
+static void clear_flags(struct vcpu_info *info, unsigned int count)
+{
+	while (count--)
+		WRITE_ONCE(info[count].evtchn_upcall_pending, 0);
+}
+
 /**
  * vcpu_info_init() - find the pages of an earlier load
+ *
+ * Context: no upcall is set up yet.
  */
 void vcpu_info_init(void)
 {
@@ -48,8 +57,12 @@ void vcpu_info_init(void)
 
 	BUILD_BUG_ON(sizeof(struct vcpu_info) != 64);
 	shared_info_note_get(&note);
-	for (i = 0; i < NOTE_VCPU_PAGES; i++)
+	clear_flags(platform_shared_info->vcpu_info, VCPU_IN_SHARED_INFO);
+	for (i = 0; i < NOTE_VCPU_PAGES; i++) {
 		pages[i] = still_ours(note.vcpu_page[i]);
+		if (pages[i])
+			clear_flags(page_address(pages[i]), BLOCKS_PER_PAGE);
+	}
 }
 
 /**
@@ -101,6 +114,7 @@ static int place_beyond(struct platform_vcpu *v)
 {
 	unsigned int slot = v->id - VCPU_IN_SHARED_INFO;
 	struct vcpu_info *info;
+	unsigned long flags;
 	struct page *page;
 	int ret;
 
@@ -111,7 +125,14 @@ static int place_beyond(struct platform_vcpu *v)
 		return -ENOMEM;
 	info = page_address(page);
 	info += slot % BLOCKS_PER_PAGE;
+	/*
+	 * Xen takes all for pending then. Nothing is; and a callback vector would
+	 * interrupt until somebody handles it, which nobody does on this CPU yet.
+	 */
+	local_irq_save(flags);
 	ret = tell(v->id, info);
+	WRITE_ONCE(info->evtchn_upcall_pending, 0);
+	local_irq_restore(flags);
 	/* Refused the second time; then Xen has written there already. */
 	if (ret && !READ_ONCE(info->time.version))
 		return ret;
@@ -123,8 +144,8 @@ static int place_beyond(struct platform_vcpu *v)
  * vcpu_info_place() - find or make a vCPU's block
  * @v: with its number; gets its @info
  *
- * Context: process; may sleep. Return: 0; -E2BIG for more vCPUs than there is
- * room for; what Xen said, when an earlier kernel has taken the only chance.
+ * Context: on that CPU, process; may sleep. Return: 0; -E2BIG for more vCPUs
+ * than there is room for; what Xen said, when an earlier kernel has taken the only chance.
  */
 int vcpu_info_place(struct platform_vcpu *v)
 {

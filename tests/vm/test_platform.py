@@ -4,6 +4,8 @@ import re
 
 import pytest
 
+from xenbedlib.guestcfg import GuestConfig
+
 
 def cpus_with_upcalls(guest):
     """Interrupts counted per CPU on the upcall lines."""
@@ -126,6 +128,16 @@ def test_vectors_left_by_an_earlier_driver(guest):
     assert guest.platform("upcall") == "vector"
     assert guest.sh("xenstore-read domid")
     assert "No irq handler" not in guest.dmesg()
+
+
+@pytest.mark.slow
+@pytest.mark.state(GuestConfig("small", extra="crashkernel=64M"))
+def test_no_callback_vector_beside_a_crash_kernel(guest):
+    """Where a crash kernel may follow, upcalls are acknowledged at the local APIC."""
+    assert "Crash kernel" in guest.read("/proc/iomem")
+    guest.load("platform", "xenbus")
+    assert guest.platform("upcall") == "vector"
+    assert guest.sh("xenstore-read domid")
 
 
 def timers(guest):
