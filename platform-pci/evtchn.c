@@ -482,6 +482,20 @@ static int port_request(struct pvhvm_evtchn *ch, struct evtchn_port *p,
 	return ret;
 }
 
+/* What Xen said when asked for a port of ours, and the port: into the books. */
+static struct evtchn_port *port_adopt(int said, evtchn_port_t port,
+				      struct platform_vcpu *fixed)
+{
+	struct evtchn_port *p;
+
+	if (said)
+		return ERR_PTR(said);
+	p = port_create(port, fixed);
+	if (IS_ERR(p))
+		close_port(port);
+	return p;
+}
+
 int pvhvm_evtchn_open(struct pvhvm_evtchn *ch, domid_t remote,
 		      irq_handler_t handler, const char *name, void *data)
 {
@@ -489,19 +503,15 @@ int pvhvm_evtchn_open(struct pvhvm_evtchn *ch, domid_t remote,
 		.dom = DOMID_SELF,
 		.remote_dom = remote,
 	};
-	struct evtchn_port *p = NULL;
+	struct evtchn_port *p;
 	int ret;
 
 	mutex_lock(&evtchn_books.lock);
 	ret = hypercall_evtchn(EVTCHNOP_alloc_unbound, &alloc);
-	if (!ret) {
-		p = port_create(alloc.port, NULL);
-		ret = PTR_ERR_OR_ZERO(p);
-		if (ret)
-			close_port(alloc.port);
-	}
+	p = port_adopt(ret, alloc.port, NULL);
 	mutex_unlock(&evtchn_books.lock);
-	return ret ? ret : port_request(ch, p, false, handler, name, data);
+	return IS_ERR(p) ? PTR_ERR(p) :
+		port_request(ch, p, false, handler, name, data);
 }
 PVHVM_EXPORT(pvhvm_evtchn_open);
 
@@ -521,19 +531,15 @@ int evtchn_bind_virq(struct pvhvm_evtchn *ch, u32 virq,
 		     const char *name, void *data)
 {
 	struct evtchn_bind_virq bind = { .virq = virq, .vcpu = v->id };
-	struct evtchn_port *p = NULL;
+	struct evtchn_port *p;
 	int ret;
 
 	mutex_lock(&evtchn_books.lock);
 	ret = hypercall_evtchn(EVTCHNOP_bind_virq, &bind);
-	if (!ret) {
-		p = port_create(bind.port, v);
-		ret = PTR_ERR_OR_ZERO(p);
-		if (ret)
-			close_port(bind.port);
-	}
+	p = port_adopt(ret, bind.port, v);
 	mutex_unlock(&evtchn_books.lock);
-	return ret ? ret : port_request(ch, p, false, handler, name, data);
+	return IS_ERR(p) ? PTR_ERR(p) :
+		port_request(ch, p, false, handler, name, data);
 }
 
 int pvhvm_evtchn_attach(struct pvhvm_evtchn *ch, evtchn_port_t port,

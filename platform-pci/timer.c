@@ -92,25 +92,25 @@ static int timer_up(unsigned int cpu)
 		return 0;
 	snprintf(t->name, sizeof(t->name), "pvhvm-timer%u", cpu);
 	ret = evtchn_bind_virq(&t->ch, VIRQ_TIMER, v, timer_handler, t->name, t);
-	if (!ret) {
-		hypercall_vcpu(VCPUOP_stop_periodic_timer, v->id, NULL);
-		t->ced = (struct clock_event_device) {
-			.name = "xen",
-			.features = CLOCK_EVT_FEAT_ONESHOT,
-			.rating = TIMER_RATING,
-			.cpumask = cpumask_of(cpu),
-			.irq = t->ch.irq,
-			.set_next_event = set_next,
-			.set_state_oneshot = set_oneshot,
-			.set_state_oneshot_stopped = stop,
-			.set_state_shutdown = stop,
-		};
-		clockevents_config_and_register(&t->ced, NSEC_PER_SEC,
-						TIMER_MIN_NS, LONG_MAX);
+	if (ret) {
+		/* It keeps the timer that it has. */
+		pr_warn("CPU %u does not use Xen's timer (%d)\n", cpu, ret);
 		return 0;
 	}
-	/* It keeps the timer that it has. */
-	pr_warn("CPU %u does not use Xen's timer (%d)\n", cpu, ret);
+	hypercall_vcpu(VCPUOP_stop_periodic_timer, v->id, NULL);
+	t->ced = (struct clock_event_device) {
+		.name = "xen",
+		.features = CLOCK_EVT_FEAT_ONESHOT,
+		.rating = TIMER_RATING,
+		.cpumask = cpumask_of(cpu),
+		.irq = t->ch.irq,
+		.set_next_event = set_next,
+		.set_state_oneshot = set_oneshot,
+		.set_state_oneshot_stopped = stop,
+		.set_state_shutdown = stop,
+	};
+	clockevents_config_and_register(&t->ced, NSEC_PER_SEC, TIMER_MIN_NS,
+					LONG_MAX);
 	return 0;
 }
 

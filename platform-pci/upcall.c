@@ -13,11 +13,12 @@
 
 #include <asm/apic.h>
 #include <asm/irq_vectors.h>
-#include <linux/cpu.h>
+#include <linux/cpumask.h>
 #include <linux/interrupt.h>
 #include <linux/ioport.h>
 #include <linux/irq.h>
 #include <linux/moduleparam.h>
+#include <linux/smp.h>
 
 #include "evtchn.h"
 #include "hypercall.h"
@@ -273,21 +274,12 @@ static bool callback_offered(void)
 		(!strcmp(upcall_mode, "callback") || callback_is_safe());
 }
 
-static int init_callback(void)
+static int use_vectors(enum upcall_kind how)
 {
-	int ret = upcall_vector_init(true);
+	int ret = upcall_vector_init(how == UPCALL_CALLBACK);
 
 	if (!ret)
-		kind = UPCALL_CALLBACK;
-	return ret;
-}
-
-static int init_vector(void)
-{
-	int ret = upcall_vector_init(false);
-
-	if (!ret)
-		kind = UPCALL_VECTOR;
+		kind = how;
 	return ret;
 }
 
@@ -307,12 +299,12 @@ int upcall_init(void)
 		return -EINVAL;
 	}
 	if (wanted("callback") && callback_offered()) {
-		ret = init_callback();
+		ret = use_vectors(UPCALL_CALLBACK);
 		if (ret != -ENOSPC)
 			return ret;
 	}
 	if (wanted("vector") && vectors_offered())
-		return init_vector();
+		return use_vectors(UPCALL_VECTOR);
 	if (!wanted("intx")) {
 		pr_err("upcall=%s is not to be had here; load with upcall=auto\n",
 		       upcall_mode);
