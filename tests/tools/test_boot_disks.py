@@ -26,7 +26,8 @@ class Kernel(threading.Thread):
                 if not (vbd / "hold").exists():
                     continue
                 up = (vbd / "hold").read_text().strip() == "0" and vbd.name not in self.broken
-                (vbd / "state").write_text("connected\n" if up else "initialising\n")
+                # as sysfs: whoever reads sees one or the other, never half of it
+                self.machine.put("new-state", "connected" if up else "initialising").replace(vbd / "state")
                 if up:
                     (vbd / "block/xvda").mkdir(parents=True, exist_ok=True)
                 else:

@@ -6,7 +6,8 @@
 makes the disk (xen/io/blkif.h; KEYs go into the backend's directory), serves
 it from memory, and appends each request to /run/fake.log. /run/fake.deed, read
 before each request, is what it does besides: 'refuse OP' (unsupported), or a
-lie, told once: 'id', 'twice', 'op', 'producer', 'silence'.
+lie: 'id', 'twice', 'op', 'producer', 'silence'. A liar who is found out leaves
+the disk in xenstore, so that it can be looked at, until the file is gone.
 """
 import ctypes
 import faulthandler
@@ -218,6 +219,8 @@ def main(domid, vdev, keys):
     back.write(state=CLOSED)
     # or it offers itself again already
     wait_state(front, (CLOSED, INITIALISING))
+    while DEED.exists():
+        time.sleep(0.2)
     front.remove()
     back.remove()
 

@@ -19,7 +19,8 @@ class Fake:
         self.bed.dom0("rm -f /run/fake.deed; : >/run/fake.log; "
                       f"(python3 /run/fakeblkback.py {domid} {VBD[4:]} {' '.join(keys)} >/run/fake.out 2>&1 "
                       "& echo $! >/run/fake.pid) </dev/null")
-        self.guest.wait(f"[ -b {DEV} ]", 60)
+        # its node is there before it can be opened; who can open it has waited for the read for partitions
+        self.guest.wait(f"[ -b {DEV} ] && true <{DEV}", 60)
 
     def deed(self, text):
         self.bed.dom0(f"echo {text} >/run/fake.deed")
@@ -34,7 +35,8 @@ class Fake:
     def stop(self):
         # a disk that has just come is still being read for partitions
         self.guest.wait("rmmod pvhvm_blkfront 2>/dev/null")
-        ended = self.bed.dom0("i=0; while kill -0 $(cat /run/fake.pid) 2>/dev/null; do i=$((i + 1)); "
+        ended = self.bed.dom0("rm -f /run/fake.deed; i=0; "
+                              "while kill -0 $(cat /run/fake.pid) 2>/dev/null; do i=$((i + 1)); "
                               "[ $i -lt 150 ] || { kill $(cat /run/fake.pid); sleep 1; echo did not end; break; }; "
                               "sleep 0.2; done; cat /run/fake.out").out
         # pages that the guest has taken back from a liar cannot be mapped, says libxengnttab
