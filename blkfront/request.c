@@ -464,6 +464,8 @@ unsigned int blkf_request_reap(struct blkf_queue *q)
 			tail = rsp.id;
 		}
 		WRITE_ONCE(q->ring.rsp_cons, cons);
+		if (tail != BLKF_NONE)
+			pvhvm_evtchn_useful(&q->ch);
 		if (unlikely(why))
 			break;
 		if (q->polled) {

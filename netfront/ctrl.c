@@ -67,6 +67,7 @@ static int ctrl_answer(struct netf_dev *nd,
 		netf_breach(&nd->queue[0], NETF_BREACH_CTRL);
 		return -EIO;
 	}
+	pvhvm_evtchn_useful(&ctrl->chan);
 	virt_rmb();	/* the answer after the promise that it is there */
 	memcpy(&rsp, &ctrl->sring->ring[idx & (CTRL_SIZE - 1)].rsp,
 	       sizeof(rsp));

@@ -66,6 +66,9 @@ const char *evtchn_abi(void);
 unsigned int evtchn_max(void);
 unsigned int evtchn_used(void);
 
+/* evtchn_storm.c */
+unsigned int evtchn_rests(void);
+
 /* evtchn_suspend.c */
 int evtchn_freeze(void);
 void evtchn_resume(void);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * evtchn_port.h: the books of open ports: evtchn.c keeps them, and
- * evtchn_suspend.c closes them after a resume.
+ * evtchn_port.h: the books of open ports: evtchn.c keeps them, evtchn_irq.c
+ * directs them, and evtchn_suspend.c closes them after a resume.
  */
 #ifndef PVHVM_EVTCHN_PORT_H
 #define PVHVM_EVTCHN_PORT_H
@@ -9,6 +9,7 @@
 #include <linux/list.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
+#include <linux/timer.h>
 #include <linux/xarray.h>
 
 #include "evtchn.h"
@@ -17,14 +18,18 @@
  * struct evtchn_port - one open port
  * @port: Xen's number
  * @irq: Linux's number
- * @lock: protects the members below it, up to @list
+ * @lock: protects the members below it, up to @dead
  * @target: the vCPU Xen notifies; NULL once @dead
  * @masked: as the interrupt layer wants it
+ * @resting: kept masked besides, see evtchn_storm.c
  * @home: CPU to go to when it comes (back) online, VCPU_NO_CPU for none
  * @fixed: Xen has bound it to @target for good
  * @hint: @home was asked for by pvhvm_evtchn_set_cpu() while offline
  * @dead: of before a resume: Xen knows it no more, its number may be another
  *	port's; set while all CPUs stand still
+ * @rest: ends it
+ * @ch: its owner's side, whose events are counted; NULL for none
+ * @told: said once that there are too many for nothing; dispatch only
  * @list: all ports, under the books' lock
  */
 struct evtchn_port {
@@ -33,10 +38,14 @@ struct evtchn_port {
 	raw_spinlock_t lock;
 	struct platform_vcpu *target;
 	bool masked;
+	bool resting;
 	unsigned int home;
 	bool fixed;
 	bool hint;
 	bool dead;
+	struct timer_list rest;
+	struct pvhvm_evtchn *ch;
+	bool told;
 	struct list_head list;
 };
 
@@ -60,5 +69,18 @@ struct evtchn_books {
 };
 
 extern struct evtchn_books evtchn_books;
+
+/* evtchn_irq.c */
+int evtchn_irq_init(void);
+void evtchn_irq_exit(void);
+int evtchn_irq_create(struct evtchn_port *p, struct platform_vcpu *fixed);
+void evtchn_irq_destroy(struct evtchn_port *p);
+void evtchn_irq_retrigger(struct evtchn_port *p);
+
+/* evtchn_storm.c */
+void evtchn_storm_init(struct evtchn_port *p);
+void evtchn_storm_watch(struct evtchn_port *p, struct pvhvm_evtchn *ch);
+void evtchn_storm_event(struct evtchn_port *p);
+void evtchn_storm_end(struct evtchn_port *p);
 
 #endif /* PVHVM_EVTCHN_PORT_H */

@@ -68,6 +68,7 @@ static int test_cpu(struct event_test *test, unsigned int cpu)
 		       upcall_name(), upcall_other());
 		return -EIO;
 	}
+	pvhvm_evtchn_useful(&test->ch);
 	if (upcall_by_vector() && test->cpu != cpu) {
 		pr_err("an event for CPU %u arrived on CPU %u; try upcall=intx\n",
 		       cpu, test->cpu);

@@ -49,7 +49,8 @@ static DEVICE_ATTR_RO(grants);
 static ssize_t ports_show(struct device *dev, struct device_attribute *attr,
 			  char *buf)
 {
-	return sysfs_emit(buf, "used %u max %u\n", evtchn_used(), evtchn_max());
+	return sysfs_emit(buf, "used %u max %u rests %u\n", evtchn_used(),
+			  evtchn_max(), evtchn_rests());
 }
 static DEVICE_ATTR_RO(ports);
 

@@ -37,6 +37,8 @@ static struct {
 	/* held while replies are read; protects the next two */
 	struct mutex read_lock;
 	u32 rsp_cons;
+	/* what the server had moved when its last event came; the handler's */
+	u32 seen;
 	/* counts fresh rings: half a message of an earlier one is no message */
 	unsigned int epoch;
 	/* set while suspended: the page is not ours to read then */
@@ -65,6 +67,16 @@ void comms_break(const char *why)
 
 static irqreturn_t comms_interrupt(int irq, void *data)
 {
+	/*
+	 * One event for each message, and it may take a while until a thread
+	 * gets to read them: progress is what the server has moved.
+	 */
+	u32 moved = READ_ONCE(comms.page->req_cons) +
+		READ_ONCE(comms.page->rsp_prod);
+
+	if (moved != comms.seen)
+		pvhvm_evtchn_useful(&comms.ch);
+	comms.seen = moved;
 	wake_up_all(&comms.wait);
 	return IRQ_HANDLED;
 }

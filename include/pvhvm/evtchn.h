@@ -20,6 +20,7 @@
  * struct pvhvm_evtchn - one open event channel
  * @port: Xen's port number; 0 when not open
  * @irq: the Linux interrupt; 0 when not open
+ * @idle: events since the last useful one, see pvhvm_evtchn_useful()
  * @keep: the port belongs to the toolstack and outlives us; closing this
  *        structure frees the interrupt and masks the port, no more
  *
@@ -29,6 +30,7 @@
 struct pvhvm_evtchn {
 	evtchn_port_t port;
 	int irq;
+	unsigned int idle;
 	bool keep;
 };
 
@@ -78,6 +80,21 @@ void pvhvm_evtchn_close(struct pvhvm_evtchn *ch, void *data);
  * Context: any; one hypercall (EVTCHNOP_send), does not sleep.
  */
 void pvhvm_evtchn_notify(const struct pvhvm_evtchn *ch);
+
+/**
+ * pvhvm_evtchn_useful() - an event brought work, or work was found without one
+ * @ch: an open channel
+ *
+ * To be called whenever something of the peer's was taken from what the channel
+ * is the doorbell of. A channel whose events bring nothing for long is looked
+ * at fifty times a second only.
+ * Context: any.
+ */
+static inline void pvhvm_evtchn_useful(struct pvhvm_evtchn *ch)
+{
+	if (READ_ONCE(ch->idle))
+		WRITE_ONCE(ch->idle, 0);
+}
 
 /**
  * pvhvm_evtchn_set_cpu() - prefer a CPU for this channel
