@@ -203,9 +203,10 @@ static void device_live(struct netf_dev *nd)
 	rtnl_lock();
 	netf_renegotiate(nd);
 	rtnl_unlock();
-	netdev_info(nd->netdev, "connected, %u queue%s%s\n", nd->nr_queues,
+	netdev_info(nd->netdev, "connected, %u queue%s%s%s\n", nd->nr_queues,
 		    nd->nr_queues > 1 ? "s" : "",
-		    nd->feat.split_channels ? ", split channels" : "");
+		    nd->feat.split_channels ? ", split channels" : "",
+		    nd->feat.trusted ? "" : ", not trusted");
 }
 
 /* The backend is anew, or ready again: begin with the first state. */

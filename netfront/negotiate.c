@@ -28,6 +28,7 @@ void netf_read_features(struct netf_dev *nd)
 
 	feat->queues = max(1u, pvhvm_xs_read_uint(dir, "multi-queue-max-queues",
 						  QUEUES_SANE, 1));
+	feat->trusted = pvhvm_xs_read_uint(nd->pdev->nodename, "trusted", 1, 1);
 	feat->rx_copy = offers(nd, "feature-rx-copy");
 	feat->sg = offers(nd, "feature-sg");
 	/* A large packet takes several slots. */

@@ -69,7 +69,10 @@ struct xdp_frame;
  * struct netf_tx_slot - bookkeeping behind a transmit request id
  * @skb: on a packet's first slot: freed with the packet's last response
  * @frame: the same, for a packet that is an XDP frame
- * @page: granted page; NULL when the slot's cell was used
+ * @page: the packet's page, granted; NULL when the slot's cell or @bounce was
+ *	used
+ * @bounce: a page of the slot's own, granted for good, for a backend that is not
+ *	trusted with the packet's; NULL until the slot needs it
  * @ref: the slot's own grant reference, for good
  * @first: id of the packet's first slot
  * @left: on a packet's first slot: responses still to come
@@ -81,6 +84,7 @@ struct netf_tx_slot {
 	struct sk_buff *skb;
 	struct xdp_frame *frame;
 	struct page *page;
+	struct page *bounce;
 	grant_ref_t ref;
 	u16 first;
 	u8 left;
@@ -100,6 +104,7 @@ struct netf_tx_slot {
  * event; netf_tx_arm() and netf_tx_flush() tell why that loses nothing.
  *
  * @slots_max: data slots the backend accepts in one packet
+ * @bounce: packets are copied into the slots' own pages
  * @pushed: requests published
  * @urgent: index after the last request whose buffer somebody waits for
  * @extras_in: ring slots filled with extras, ever; @extras_out of them are
@@ -116,6 +121,7 @@ struct netf_tx {
 	grant_ref_t cell_ref[NETF_CELL_PAGES];
 	struct netdev_queue *txq;
 	unsigned int slots_max;
+	bool bounce;
 	domid_t peer;
 
 	/* sender, under the transmit lock */
@@ -156,6 +162,7 @@ struct netf_rx_slot {
  * @headers: its headers, if understood
  * @dropping: the packet under way will not be delivered
  * @active: deliver and refill (the interface is up); else discard
+ * @clear: the backend must not see what a page was used for before
  * @held: with XDP: the packet under way, @held_len bytes at @held_off
  * @xdp: the connection was made for a program; see xdp.c
  * @redirected: packets wait for xdp_do_flush()
@@ -170,6 +177,7 @@ struct netf_rx {
 	RING_IDX cons;
 	domid_t peer;
 	bool active;
+	bool clear;
 
 	bool dropping;
 	struct netf_rx_state state;
@@ -213,10 +221,12 @@ struct netf_queue {
 /**
  * struct netf_features - what the backend offers
  * @queues: most queues, at least 1
+ * @trusted: the toolstack does not say otherwise, in our own directory
  * The others are as netif.h names them.
  */
 struct netf_features {
 	unsigned int queues;
+	bool trusted;
 	bool rx_copy;
 	bool sg;
 	bool gso_tcpv4;
@@ -511,7 +521,7 @@ int netf_queue_build(struct netf_queue *q);
 void netf_queue_free(struct netf_queue *q);
 
 /* The channel on which the backend wants to hear of receive requests. */
-static inline const struct pvhvm_evtchn *netf_rx_chan(const struct netf_queue *q)
+static inline struct pvhvm_evtchn *netf_rx_chan(struct netf_queue *q)
 {
 	return q->rx.chan.irq ? &q->rx.chan : &q->tx.chan;
 }

@@ -245,6 +245,8 @@ int netf_queue_build(struct netf_queue *q)
 	q->polling = -1;
 	q->tx.txq = netdev_get_tx_queue(nd->netdev, q->index);
 	q->tx.slots_max = nd->feat.sg ? NETF_TX_SLOTS_MAX : 1;
+	q->tx.bounce = !nd->feat.trusted;
+	q->rx.clear = !nd->feat.trusted;
 	q->tx.peer = nd->pdev->otherend_id;
 	q->rx.peer = nd->pdev->otherend_id;
 	timer_setup(&q->rx.refill, queue_refill_timer, 0);
@@ -274,12 +276,18 @@ static unsigned int queue_revoke_tx(struct netf_tx *tx)
 	unsigned int i, busy = 0;
 
 	for (i = 0; tx->slot && i < NETF_TX_SIZE; i++) {
-		if (!tx->slot[i].page)
+		struct netf_tx_slot *slot = &tx->slot[i];
+
+		if (!slot->page && !slot->bounce)
 			continue;
-		if (pvhvm_grant_end(tx->slot[i].ref))
-			tx->slot[i].page = NULL;
-		else
+		if (!pvhvm_grant_end(slot->ref)) {
 			busy++;
+			continue;
+		}
+		slot->page = NULL;
+		if (slot->bounce)
+			__free_page(slot->bounce);
+		slot->bounce = NULL;
 	}
 	for (i = 0; i < NETF_CELL_PAGES; i++) {
 		if (!tx->cell_ref[i])
@@ -330,9 +338,11 @@ static void queue_park_tx(struct netf_dev *nd, struct netf_tx *tx)
 	for (i = 0; tx->slot && i < NETF_TX_SIZE; i++) {
 		struct netf_tx_slot *slot = &tx->slot[i];
 
-		if (!slot->page)
+		if (!slot->page && !slot->bounce)
 			continue;
-		if (slot->slab) {
+		if (slot->bounce) {
+			pvhvm_grant_park(&tx->grants, slot->ref, slot->bounce);
+		} else if (slot->slab) {
 			/*
 			 * Holding the page does not keep a slab object: the
 			 * packet is never freed, or the backend would read

@@ -51,6 +51,8 @@ static bool rx_supply(struct netf_rx *rx, struct netf_rx_slot *slot)
 	if (!page)
 		return false;
 	slot->page = page;
+	if (rx->clear)
+		clear_page(page_address(page));
 	pvhvm_grant_access(slot->ref, rx->peer, page_to_pfn(page), false);
 	return true;
 }
@@ -331,6 +333,8 @@ int netf_rx_poll(struct netf_queue *q, int budget)
 		netf_breach(q, NETF_BREACH_RX_AHEAD);
 		return work;
 	}
+	if (rx->cons != prod)
+		pvhvm_evtchn_useful(netf_rx_chan(q));
 	/* Read what it promises after the promise. */
 	virt_rmb();
 

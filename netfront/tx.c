@@ -142,6 +142,33 @@ no_memory:
 	return false;
 }
 
+/*
+ * Whoever does not trust the backend does not grant it whole pages of which a
+ * packet is but a part: have pages of our own for the slots of this plan.
+ */
+static bool tx_bounce_ready(struct netf_queue *q, const struct tx_plan *plan)
+{
+	struct netf_tx *tx = &q->tx;
+	unsigned int i;
+
+	for (i = !!plan->copy; tx->bounce && i < plan->slots; i++) {
+		u16 id = tx->id_ring[(tx->id_head + i) & (NETF_TX_SIZE - 1)];
+		struct netf_tx_slot *slot = &tx->slot[id];
+
+		if (slot->bounce)
+			continue;
+		slot->bounce = alloc_page(GFP_ATOMIC | __GFP_ZERO |
+					  __GFP_NOWARN);
+		if (!slot->bounce) {
+			u64_stats_inc(&q->stats->tx_drop_no_memory);
+			return false;
+		}
+		pvhvm_grant_access(slot->ref, tx->peer,
+				   page_to_pfn(slot->bounce), true);
+	}
+	return true;
+}
+
 /* ---- writing ---- */
 
 static void tx_put_extra(struct netf_tx *tx,
@@ -257,7 +284,7 @@ static void tx_put_cell(struct tx_cursor *c, unsigned int len)
 	       offset_in_page(cell), len);
 }
 
-/* Consecutive pages, granted as they are: no place yet for bounce buffers. */
+/* Consecutive pages, granted as they are or copied into the slots' own. */
 static void tx_put_pages(struct tx_cursor *c, struct page *page,
 			 unsigned int offset, unsigned int len, bool slab)
 {
@@ -270,10 +297,15 @@ static void tx_put_pages(struct tx_cursor *c, struct page *page,
 		u16 id = tx_id_take(tx);
 		struct netf_tx_slot *slot = &tx->slot[id];
 
-		slot->page = page;
-		slot->slab = slab;
-		pvhvm_grant_access(slot->ref, tx->peer, page_to_pfn(page),
-				   true);
+		if (tx->bounce) {
+			memcpy(page_address(slot->bounce) + offset,
+			       page_address(page) + offset, n);
+		} else {
+			slot->page = page;
+			slot->slab = slab;
+			pvhvm_grant_access(slot->ref, tx->peer,
+					   page_to_pfn(page), true);
+		}
 		tx_put(c, id, slot->ref, offset, n);
 		len -= n;
 	}
@@ -371,7 +403,8 @@ bool netf_tx_frame(struct netf_queue *q, struct xdp_frame *frame)
 
 	tx_measure_frame(frame, &plan);
 	if (xdp_frame_has_frags(frame) || frame->len < ETH_HLEN ||
-	    plan.slots > tx->slots_max || tx_room(tx) < NETF_TX_ROOM)
+	    plan.slots > tx->slots_max || tx_room(tx) < NETF_TX_ROOM ||
+	    !tx_bounce_ready(q, &plan))
 		return false;
 
 	u64_stats_update_begin(&st->xmit_sync);
@@ -471,7 +504,8 @@ netdev_tx_t netf_start_xmit(struct sk_buff *skb, struct net_device *dev)
 		netf_tx_flush(q);
 		return NETDEV_TX_BUSY;
 	}
-	if (unlikely(!tx_plan(q, skb, &plan))) {
+	if (unlikely(!tx_plan(q, skb, &plan) ||
+		     !tx_bounce_ready(q, &plan))) {
 		tx_flush_unless(q, more);
 		dev_kfree_skb_any(skb);
 		return NETDEV_TX_OK;
@@ -593,6 +627,7 @@ void netf_tx_reap(struct netf_queue *q, int budget)
 
 	if (cons == prod)
 		return;
+	pvhvm_evtchn_useful(&tx->chan);
 	/* Read what it promises after the promise. */
 	virt_rmb();
 	if (!netf_rsp_prod_ok(prod, cons, READ_ONCE(tx->pushed))) {
