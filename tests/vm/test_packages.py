@@ -6,6 +6,8 @@ import subprocess
 
 import pytest
 
+from hotplug import quick_disks
+
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
 
@@ -20,6 +22,7 @@ def debs():
 @pytest.mark.fresh
 def test_life_of_a_package(guest, debs):
     """Installed by apt: built, loaded; after a reboot loaded by alias and switched; removed: as before."""
+    quick_disks(guest.bed)
     guest.bed.push_guest(debs)
     names = " ".join(f"/payload/{pathlib.Path(p).name}" for p in debs)
     guest.sh(f"DEBIAN_FRONTEND=noninteractive apt-get install -y -q {names}", stall=300, total=3000)
