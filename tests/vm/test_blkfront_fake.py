@@ -1,60 +1,23 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """pvhvm_blkfront against a backend that offers what the stock ones do not, or lies (fakeblkback.py)."""
-import pathlib
-
 import pytest
 
+from fake import served
+
 VBD, DEV, QUEUE = "vbd-51888", "/dev/xvdl", "/sys/block/xvdl/queue"
-DIR = pathlib.Path(__file__).parent
 READ, WRITE, BARRIER, FLUSH, DISCARD = "0", "1", "2", "3", "5"
-
-
-class Fake:
-    def __init__(self, guest):
-        self.guest, self.bed = guest, guest.bed
-        self.bed.push_dom0([str(DIR / "fakeblkback.py")], "/run")
-
-    def start(self, *keys):
-        domid = self.bed.dom0("xl domid guest").out.strip()
-        self.bed.dom0("rm -f /run/fake.deed; : >/run/fake.log; "
-                      f"(python3 /run/fakeblkback.py {domid} {VBD[4:]} {' '.join(keys)} >/run/fake.out 2>&1 "
-                      "& echo $! >/run/fake.pid) </dev/null")
-        # its node is there before it can be opened; who can open it has waited for the read for partitions
-        self.guest.wait(f"[ -b {DEV} ] && true <{DEV}", 60)
-
-    def deed(self, text):
-        self.bed.dom0(f"echo {text} >/run/fake.deed")
-
-    def log(self):
-        """The requests so far, each a list of words: operation, segments or flag, sector, ..."""
-        return [line.split() for line in self.bed.dom0("cat /run/fake.log").out.splitlines()]
-
-    def operations(self):
-        return [words[0] for words in self.log()]
-
-    def stop(self):
-        # a disk that has just come is still being read for partitions
-        self.guest.wait("rmmod pvhvm_blkfront 2>/dev/null")
-        ended = self.bed.dom0("rm -f /run/fake.deed; i=0; "
-                              "while kill -0 $(cat /run/fake.pid) 2>/dev/null; do i=$((i + 1)); "
-                              "[ $i -lt 150 ] || { kill $(cat /run/fake.pid); sleep 1; echo did not end; break; }; "
-                              "sleep 0.2; done; cat /run/fake.out").out
-        # pages that the guest has taken back from a liar cannot be mapped, says libxengnttab
-        left = [line for line in ended.splitlines() if not line.startswith("gnttab: error: mmap failed")]
-        assert not left, ended
-        domid = self.bed.dom0("xl domid guest").out.strip()
-        self.bed.dom0(f"xenstore-rm /local/domain/{domid}/device/vbd/{VBD[4:]} 2>/dev/null; true")
 
 
 @pytest.fixture
 def fake(guest):
-    guest.load("platform", "xenbus")
-    before = guest.numbers("grants")["used"], guest.numbers("ports")["used"]
-    guest.load("blkfront")
-    it = Fake(guest)
-    yield it
-    it.stop()
-    assert (guest.numbers("grants")["used"], guest.numbers("ports")["used"]) == before
+    # the node is there before it can be opened; who can open it has waited for the read for partitions
+    yield from served(guest, "fakeblkback.py", VBD[4:], f"device/vbd/{VBD[4:]}", "blkfront",
+                      f"[ -b {DEV} ] && true <{DEV}")
+
+
+def operations(fake):
+    """The requests so far; more words of each are in the log: segments or flag, sector, ..."""
+    return [words[0] for words in fake.log()]
 
 
 def write_durably(guest):
@@ -66,10 +29,10 @@ def test_refused_flush_is_retried_as_barrier(fake):
     fake.start("feature-flush-cache=1", "feature-barrier=1")
     fake.deed(f"refuse {FLUSH}")
     write_durably(fake.guest)
-    ops = [op for op in fake.operations() if op in (WRITE, FLUSH, BARRIER)]
+    ops = [op for op in operations(fake) if op in (WRITE, FLUSH, BARRIER)]
     assert ops == [WRITE, FLUSH, BARRIER]
     write_durably(fake.guest)
-    assert fake.operations()[-2:] == [WRITE, BARRIER]
+    assert operations(fake)[-2:] == [WRITE, BARRIER]
     assert fake.guest.read(f"{QUEUE}/write_cache") == "write back"
 
 
@@ -80,7 +43,7 @@ def test_flush_refused_in_every_way(fake):
     write_durably(fake.guest)
     fake.guest.wait(f"[ \"$(cat {QUEUE}/write_cache)\" = 'write through' ]")
     write_durably(fake.guest)
-    assert fake.operations().count(FLUSH) == 1 and fake.operations().count(BARRIER) == 1
+    assert operations(fake).count(FLUSH) == 1 and operations(fake).count(BARRIER) == 1
     assert "the backend refused" in fake.guest.dmesg()
 
 
@@ -130,8 +93,20 @@ def test_silence(fake):
     fake.deed("silence")
     guest.sh(f"(dd if={DEV} of=/dev/null bs=4k count=1 iflag=direct >/tmp/dd.out 2>&1; "
              "echo $? >/tmp/dd.code) </dev/null & sleep 2; [ ! -s /tmp/dd.code ]")
-    domid = fake.bed.dom0("xl domid guest").out.strip()
-    fake.bed.dom0(f"xenstore-rm /local/domain/{domid}/device/vbd/{VBD[4:]}")
+    fake.unplug()
     guest.wait("[ -s /tmp/dd.code ]", 90)
     assert guest.read("/tmp/dd.code") != "0"
     guest.wait(f"[ ! -b {DEV} ]", 60)
+
+
+def test_storm(fake):
+    """Events for nothing, as fast as a backend can: little of the guest's time, and the disk works."""
+    fake.start()
+    guest = fake.guest
+    sent, cost = fake.storm(10)
+    assert sent > 5000 and cost < 0.2
+    assert 100 < guest.numbers("ports")["rests"] < 1000
+    fake.deed("storm")
+    guest.sh(f"dd if={DEV} of=/dev/null bs=4k count=16 iflag=direct status=none", stall=60)
+    fake.deed()
+    assert sum("events but no work" in line for line in guest.dmesg().splitlines()) == 1
