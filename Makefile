@@ -20,7 +20,7 @@ MODULE_SOURCES := Kbuild KERNELS VERSION compat include \
 
 .PHONY: all help modules tools deb rpm dist docs demo bench prepare clean \
 	test test-static test-unit test-tools test-build \
-	test-packages test-packages-all test-vm test-slow
+	test-packages test-packages-all test-vm test-wide test-slow
 
 all: modules
 
@@ -42,6 +42,7 @@ help:
 	@echo "  make test-packages   what make deb and make dist give"
 	@echo "  make test-packages-all  their life in a Debian root, .rpm, Ansible; long, not in make test"
 	@echo "  make test-vm         the modules in real Xen guests (testbed/)"
+	@echo "  make test-wide       more of them, with machines of their own; not in make test"
 	@echo "  make test-slow       VM tests that are long or do not pass yet; not in make test"
 	@echo "  make demo            shows a guest switch from emulated to PV devices"
 	@echo "  make bench           emulated, in-kernel and pvhvm drivers compared; bench/bench --help"
@@ -117,7 +118,7 @@ test-packages-all: export PREPARE_MORE = y
 test-static test-unit test-tools test-build: prepare
 	@tests/run $(@:test-%=%)
 
-test-packages test-packages-all test-vm test-slow: prepare
+test-packages test-packages-all test-vm test-wide test-slow: prepare
 	@tests/run $(@:test-%=%)
 
 demo: prepare

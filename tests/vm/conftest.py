@@ -127,6 +127,7 @@ def pytest_runtest_makereport(item, call):
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "state(name): the machine's state the test starts from")
+    config.addinivalue_line("markers", "wide: only with 'make test-wide'")
     config.addinivalue_line("markers", "slow: only with 'make test-slow'")
     config.addinivalue_line("markers", "pending(why): fails, or has not been seen passing yet; 'make test-slow' runs it")
     config.addinivalue_line("markers", "expects(regex): lines of the logs that are no finding in this test")

@@ -126,6 +126,7 @@ def test_each_probe_step_unwinds(guest):
     guest.wait("[ -b /dev/sda ]")
 
 
+@pytest.mark.wide
 @pytest.mark.state(GuestConfig("small", disk_backend="qdisk"))
 def test_qdisk(guest):
     """The same against QEMU's own backend."""

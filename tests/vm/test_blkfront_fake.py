@@ -2,7 +2,7 @@
 """pvhvm_blkfront against a backend that offers what the stock ones do not, or lies (fakeblkback.py)."""
 import pytest
 
-from fake import served
+from fake import served, wide
 
 VBD, DEV, QUEUE = "vbd-51888", "/dev/xvdl", "/sys/block/xvdl/queue"
 READ, WRITE, BARRIER, FLUSH, DISCARD = "0", "1", "2", "3", "5"
@@ -71,7 +71,7 @@ def test_names(fake):
     assert fake.guest.read("/sys/block/xvdl/wwid") == "naa.600abcdef0000001"
 
 
-@pytest.mark.parametrize("deed", ["id", "twice", "op", "producer"])
+@pytest.mark.parametrize("deed", ["id", "producer", *wide("twice", "op")])
 def test_a_lie_quarantines(fake, deed):
     """A response that answers nothing: what is under way fails, one line says why, nothing hangs."""
     fake.start()
@@ -99,6 +99,7 @@ def test_silence(fake):
     guest.wait(f"[ ! -b {DEV} ]", 60)
 
 
+@pytest.mark.wide
 def test_storm(fake):
     """Events for nothing, as fast as a backend can: little of the guest's time, and the disk works."""
     fake.start()

@@ -123,6 +123,7 @@ def test_each_probe_step_unwinds(guest):
     guest.sh(f"ping -c 1 -W 10 {DOM0}")
 
 
+@pytest.mark.wide
 @pytest.mark.state(GuestConfig("small", nic_model="rtl8139"))
 def test_beside_rtl8139(guest):
     pv_up(guest)

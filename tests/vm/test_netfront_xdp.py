@@ -6,7 +6,7 @@ import guestmodules
 from netstat import DOM0, frontend, grown, stats, total
 from test_netfront import iperf, pv_up
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 GUEST = "192.168.77.2"
 

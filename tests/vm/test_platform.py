@@ -184,6 +184,7 @@ def test_unplug_veto(guest):
     assert re.search(r"^nics present", guest.platform("unplug"), re.M)
 
 
+@pytest.mark.wide
 @pytest.mark.state("small-pv")
 def test_refuses_beside_in_kernel_drivers(guest):
     """A kernel with its own Xen support: one line that says what to do; the guest goes on."""

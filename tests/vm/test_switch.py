@@ -6,6 +6,7 @@ import re
 import pytest
 
 import guestmodules
+from xenbedlib.guestcfg import GuestConfig
 
 DOM0 = "192.168.77.1"
 
@@ -134,6 +135,32 @@ def test_vlan_and_macvlan_on_top(switchable):
     assert uppers_of(guest) == before
     guest.wait(reached)
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
+
+
+@pytest.mark.wide
+@pytest.mark.fresh
+@pytest.mark.state(GuestConfig("small", nics=2))
+def test_two_cards(switchable):
+    """Both or none: a failure at the second card takes the first one back, too."""
+    guest = switchable
+    guest.wait_connected("vif-1")
+    guest.bed.dom0("ip addr add 10.44.0.1/24 dev xenbr0")
+    guest.sh("ip addr add 10.44.0.2/24 dev eth1; ip link set eth1 up")
+    reached = f"ping -c 1 -W 2 -I eth0 {DOM0} >/dev/null && ping -c 1 -W 2 -I eth1 10.44.0.1 >/dev/null"
+    guest.wait(reached, 60)
+    plan = guest.sh("pvhvm switch --nic eth0 --nic eth1 --no-persist --dry-run", stall=120)
+    unplug = re.search(r"(\d+)\. unplug the class nics", plan)
+    failed = guest.try_sh(f"PVHVM_FAIL_STEP={unplug[1]} pvhvm switch --nic eth0 --nic eth1 --no-persist", stall=300)
+    print(failed.out, failed.err)
+    assert failed.code != 0
+    for n in (0, 1):
+        assert "pci" in guest.sh(f"readlink -f /sys/class/net/eth{n}/device")
+    guest.wait(reached, 60)
+    print(guest.sh("pvhvm switch --nic eth0 --nic eth1 --no-persist", stall=300))
+    for n in (0, 1):
+        assert guest.sh(f"readlink -f /sys/class/net/eth{n}/device").endswith(f"vif-{n}")
+    assert re.search(r"^nics unplugged", guest.platform("unplug"), re.M)
+    guest.wait(reached, 60)
 
 
 @pytest.mark.fresh

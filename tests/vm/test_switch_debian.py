@@ -5,12 +5,14 @@ import json
 import pytest
 
 import guestmodules
+from test_switch import longest_gap
 
 DOM0 = "192.168.77.1"
 # between eth0's going and the other eth0's coming, as systemd sees it
 SLOW = 'SUBSYSTEM=="net", ACTION=="move", ENV{INTERFACE}=="eth0", PROGRAM="/bin/sleep 3"'
 
 
+@pytest.mark.wide
 @pytest.mark.fresh
 @pytest.mark.state("debian")
 def test_systemd_sees_the_name_go(guest, tool):
@@ -28,3 +30,29 @@ def test_systemd_sees_the_name_go(guest, tool):
     guest.sh(f"ip -4 addr show dev eth0 | grep -q 192.168.77.2/24; ping -c 3 -W 10 {DOM0}")
     assert "pvhvm" in guest.sh("readlink /sys/class/net/eth0/device/driver")
     assert [step for step in result["steps"] if "ifup@eth0.service" in step["what"]]
+
+
+@pytest.mark.wide
+@pytest.mark.fresh
+@pytest.mark.state("debian")
+def test_networkd(guest, tool):
+    """systemd-networkd configures by name: what it configured stays, and it goes on with the PV card."""
+    guest.bed.push_guest([tool] + guestmodules.libraries_of(tool), dest="/payload/tool")
+    guest.sh("systemctl stop ifup@eth0.service; systemctl mask ifup@eth0.service; printf '[Match]\\nName=eth0\\n"
+             "[Network]\\nAddress=192.168.77.2/24\\nGateway=192.168.77.1\\n' >/etc/systemd/network/10-eth0.network; "
+             "systemctl start systemd-networkd", stall=120)
+    configured = "networkctl --no-pager status eth0 | grep -q 'State: routable (configured)'"
+    guest.wait(configured, 120)
+    guest.load()
+    guest.wait_connected("vif-0", 60)
+    guest.bed.dom0("(ping -D -i 0.2 192.168.77.2 >/bed/pings 2>&1 &)")
+    out = guest.sh("LD_LIBRARY_PATH=/payload/tool /payload/tool/pvhvm switch --nic eth0 --no-persist", stall=300)
+    print(out)
+    guest.wait(configured, 120)
+    guest.sh("sleep 15")
+    guest.bed.dom0("kill -INT $(pidof ping)")
+    print(f"dom0 had no answer for {longest_gap(guest.bed, '/bed/pings'):.1f} s at the most")
+    guest.wait(configured, 10)
+    assert "pvhvm" in guest.sh("readlink /sys/class/net/eth0/device/driver")
+    guest.sh(f"ip -4 addr show dev eth0 | grep -q 192.168.77.2/24; ip route | grep -q 'default via {DOM0} dev eth0'; "
+             f"ping -c 3 -W 10 {DOM0}")

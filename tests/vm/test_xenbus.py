@@ -95,6 +95,7 @@ def test_sysrq(guest):
     guest.wait("dmesg | tail -n 40 | grep -qi sysrq")
 
 
+@pytest.mark.wide
 @pytest.mark.state(GuestConfig("small", vcpus=1))
 def test_one_vcpu(guest):
     guest.load()
