@@ -46,7 +46,8 @@ static void gauge_values(const struct netf_queue *q, u64 *value)
 		return;
 	}
 	for (i = 0; i < NETF_TX_SIZE; i++)
-		value[GAUGE_TX_GRANTS] += !!READ_ONCE(q->tx.slot[i].page);
+		value[GAUGE_TX_GRANTS] += READ_ONCE(q->tx.slot[i].page) ||
+			READ_ONCE(q->tx.slot[i].bounce);
 	for (i = 0; i < NETF_CELL_PAGES; i++)
 		value[GAUGE_TX_GRANTS] += !!q->tx.cell_ref[i];
 	for (i = 0; i < NETF_RX_SIZE; i++)

@@ -2,8 +2,6 @@
 """What tests say to a backend in dom0's user space: fakeblkback.py and fakenetback.py, which see."""
 import pathlib
 
-import pytest
-
 DIR = pathlib.Path(__file__).parent
 
 
@@ -71,11 +69,6 @@ class Fake:
 
     def _numbers(self, command):
         return [float(word) for word in self.bed.dom0(command, stall=60).out.split()]
-
-
-def wide(*values):
-    """More values of a parameter, for 'make test-wide'."""
-    return [pytest.param(*(v if isinstance(v, tuple) else (v,)), marks=pytest.mark.wide) for v in values]
 
 
 def served(guest, *fake):

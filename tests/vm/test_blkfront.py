@@ -2,6 +2,7 @@
 """pvhvm_blkfront against the stock blkback in dom0, and QEMU's qdisk."""
 import pytest
 
+from marks import wide
 from xenbedlib.guestcfg import GuestConfig
 
 FIO = ("fio --name=v --filename={dev} --ioengine=libaio --direct=1 --output-format=terse "
@@ -35,7 +36,7 @@ def test_held_while_emulated_disk_is_there(guest):
     guest.sh("dd if=/dev/sda of=/dev/null bs=64k count=4 iflag=direct 2>/dev/null")
 
 
-@pytest.mark.parametrize("persistent", ["0", "1"])
+@pytest.mark.parametrize("persistent", [*wide("0"), "1"])
 def test_verify(guest, persistent):
     """Random and sequential writes of several sizes read back as written, and dom0 sees them."""
     guest.load(blkfront_persistent=persistent)

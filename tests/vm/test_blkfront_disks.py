@@ -5,6 +5,8 @@ Every disk is attached to the running guest as xvdk, on a loop device of dom0.
 """
 import pytest
 
+from marks import wide
+
 VDEV, VBD, DEV = "xvdk", "vbd-51872", "/dev/xvdk"
 QUEUE, LOOP, IMAGE = "/sys/block/xvdk/queue", "/dev/loop8", "/bed/kinds.img"
 
@@ -55,7 +57,7 @@ def disk(guest):
     it.drop()
 
 
-@pytest.mark.parametrize("sector", [512, 4096])
+@pytest.mark.parametrize("sector", [*wide(512), 4096])
 def test_sector_size(disk, sector):
     """The backend's sector is the disk's; what is written stands where dom0 looks for it."""
     disk.attach(sector=sector)
@@ -130,7 +132,7 @@ def test_resize(disk):
     guest.sh("kill $(cat /tmp/uevent.pid)")
 
 
-@pytest.mark.parametrize("kind", ["disk", "cdrom"])
+@pytest.mark.parametrize("kind", ["disk", *wide("cdrom")])
 def test_read_only(disk, kind):
     """A disk that is read-only, and a CD-ROM, which can be removed as well."""
     disk.attach(more="access=ro" if kind == "disk" else "access=ro,devtype=cdrom")
@@ -179,6 +181,7 @@ def test_surprise_removal(disk):
     disk.guest.wait(f"[ ! -b {DEV} ]", 60)
 
 
+@pytest.mark.wide
 def test_removal_with_requests_stuck(disk):
     """The same when the backend's own disk answers nothing any more."""
     dom0 = disk.bed.dom0
@@ -201,6 +204,7 @@ def test_removal_with_requests_stuck(disk):
              "sleep 0.2; done")
 
 
+@pytest.mark.wide
 def test_idle_pages_are_given_back(disk):
     """After a burst, what stays lent is what one request needs."""
     disk.attach()

@@ -2,7 +2,8 @@
 """pvhvm_blkfront against a backend that offers what the stock ones do not, or lies (fakeblkback.py)."""
 import pytest
 
-from fake import served, wide
+from fake import served
+from marks import wide
 
 VBD, DEV, QUEUE = "vbd-51888", "/dev/xvdl", "/sys/block/xvdl/queue"
 READ, WRITE, BARRIER, FLUSH, DISCARD = "0", "1", "2", "3", "5"

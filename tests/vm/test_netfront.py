@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from marks import wide
 from xenbedlib.guestcfg import GuestConfig
 
 DOM0 = "192.168.77.1"
@@ -39,7 +40,7 @@ def test_twin_has_its_own_name(guest):
     guest.sh(f"ping -c 1 -W 10 {DOM0}")
 
 
-@pytest.mark.parametrize("queues", [1, 2])
+@pytest.mark.parametrize("queues", [*wide(1), 2])
 def test_traffic_both_ways(guest, queues):
     name = pv_up(guest, netfront_max_queues=queues)
     assert iperf(guest) > 1e6
@@ -49,7 +50,7 @@ def test_traffic_both_ways(guest, queues):
     assert "doorbell" in stats
 
 
-@pytest.mark.parametrize("offload", ["on", "off"])
+@pytest.mark.parametrize("offload", ["on", *wide("off")])
 def test_payload_arrives_whole(guest, offload):
     """Files sent both ways keep their checksum, with offloads on and off."""
     name = pv_up(guest)

@@ -118,6 +118,7 @@ def test_carrier_follows_the_backend(guest):
     guest.sh(f"ping -c 1 -W 5 {DOM0}")
 
 
+@pytest.mark.wide
 def test_multicast_is_filtered_by_the_backend(guest):
     """Only the groups somebody joined arrive, unless somebody listens to all."""
     name = pv_up(guest)

@@ -4,7 +4,8 @@ import re
 
 import pytest
 
-from fake import served, wide
+from fake import served
+from marks import wide
 
 VIF, MAC, PEER = "vif-7", "00:16:3e:00:00:77", "00:16:3e:00:00:78"
 CELL = 256      # bytes of a slot that lives in memory shared for good; netfront.h

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Receive steering over the control ring, against the stock netback in dom0."""
+import pytest
+
 from netstat import FAR, far_host, grown, stats, total
 from test_netfront import iperf, pv_up
 
@@ -22,6 +24,7 @@ def address(text):
     return bytes(int(part) for part in text.split("."))
 
 
+@pytest.mark.wide
 def test_table_and_key(guest):
     name = pv_up(guest, netfront_max_queues=2)
     shown = guest.sh(f"ethtool -x {name}")
