@@ -112,6 +112,7 @@ struct blkf_stats {
 	u64 persistent_trimmed;
 
 	u64 interrupts ____cacheline_aligned_in_smp;
+	u64 deferred;
 	u64 responses;
 	u64 errors;
 	u64 unsupported;
@@ -492,11 +493,17 @@ extern const struct blk_mq_ops blkf_mq_ops;
 /**
  * blkf_request_reap() - take responses off the ring
  * @q: reap_lock held
+ * @budget: work that may follow: a request is one, a page to copy is one;
+ *	BLKF_REAP_ALL, or BLKF_REAP_SOME: some 10 us of a CPU
+ * @rest: set if it ended it; then no event is asked for, and the caller must
+ *	take the rest
  *
  * Return: chain of their numbers, BLKF_NONE if there is none, for
  * blkf_request_complete(), which wants no lock held.
  */
-unsigned int blkf_request_reap(struct blkf_queue *q);
+#define BLKF_REAP_SOME	32
+#define BLKF_REAP_ALL	INT_MAX
+unsigned int blkf_request_reap(struct blkf_queue *q, int budget, bool *rest);
 void blkf_request_complete(struct blkf_queue *q, unsigned int chain);
 
 /* ---- sysfs ---- */

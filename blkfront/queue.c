@@ -10,19 +10,38 @@
 
 /* ---- interrupt ---- */
 
+/* A little at once; what is more is the thread's. Until then no event comes. */
 static irqreturn_t queue_interrupt(int irq, void *data)
 {
 	struct blkf_queue *q = data;
 	unsigned int chain;
+	bool rest;
 
 	/* a polled request must not end in an interrupt */
 	if (q->polled)
 		return IRQ_HANDLED;
 	spin_lock(&q->reap_lock);
 	q->stats.interrupts++;
-	chain = blkf_request_reap(q);
+	chain = blkf_request_reap(q, BLKF_REAP_SOME, &rest);
+	q->stats.deferred += rest;
 	spin_unlock(&q->reap_lock);
 	blkf_request_complete(q, chain);
+	return rest ? IRQ_WAKE_THREAD : IRQ_HANDLED;
+}
+
+static irqreturn_t queue_thread(int irq, void *data)
+{
+	struct blkf_queue *q = data;
+	unsigned int chain;
+	bool rest;
+
+	do {
+		spin_lock_irq(&q->reap_lock);
+		chain = blkf_request_reap(q, BLKF_REAP_SOME, &rest);
+		spin_unlock_irq(&q->reap_lock);
+		blkf_request_complete(q, chain);
+		cond_resched();
+	} while (rest);
 	return IRQ_HANDLED;
 }
 
@@ -112,8 +131,9 @@ static int queue_open_channel(struct blkf_queue *q)
 	struct pvhvm_device *pdev = q->dev->pdev;
 
 	snprintf(q->name, sizeof(q->name), "vbd%u-q%u", pdev->id, q->index);
-	return pvhvm_evtchn_open(&q->ch, pdev->otherend_id, queue_interrupt,
-				 q->name, q);
+	return pvhvm_evtchn_open_threaded(&q->ch, pdev->otherend_id,
+					  queue_interrupt, queue_thread,
+					  q->name, q);
 }
 
 static int queue_up(struct blkf_queue *q)
@@ -310,13 +330,14 @@ void blkf_queues_start(struct blkf_dev *dev)
 static void queue_silence(struct blkf_queue *q)
 {
 	unsigned int chain;
+	bool rest;
 
 	pvhvm_evtchn_close(&q->ch, q);
 	if (!q->shadow)
 		return;
 	/* also waits for whoever polls */
 	spin_lock_irq(&q->reap_lock);
-	chain = blkf_request_reap(q);
+	chain = blkf_request_reap(q, BLKF_REAP_ALL, &rest);
 	spin_unlock_irq(&q->reap_lock);
 	blkf_request_complete(q, chain);
 }

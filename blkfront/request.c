@@ -428,7 +428,13 @@ static const char *request_answered(struct blkf_queue *q,
 	return NULL;
 }
 
-unsigned int blkf_request_reap(struct blkf_queue *q)
+/* What it takes to complete an answered request, see BLKF_REAP_SOME. */
+static int request_work(const struct blkf_queue *q, unsigned int id)
+{
+	return 1 + (q->bounce ? q->shadow[id].nr : 0);
+}
+
+unsigned int blkf_request_reap(struct blkf_queue *q, int budget, bool *rest)
 {
 	unsigned int head = BLKF_NONE, tail = BLKF_NONE;
 	struct blkif_response rsp;
@@ -436,6 +442,7 @@ unsigned int blkf_request_reap(struct blkf_queue *q)
 	int count, more;
 	RING_IDX cons;
 
+	*rest = false;
 	if (unlikely(q->dev->pdev->quarantined))
 		return BLKF_NONE;
 	lockdep_assert_held(&q->reap_lock);
@@ -450,12 +457,13 @@ unsigned int blkf_request_reap(struct blkf_queue *q)
 				       READ_ONCE(q->ring.req_prod_pvt));
 		if (count < 0)
 			why = "more responses than requests";
-		for (; count > 0; count--) {
+		for (; count > 0 && budget > 0; count--) {
 			RING_COPY_RESPONSE(&q->ring, cons, &rsp);
 			why = request_answered(q, &rsp);
 			if (why)
 				break;
 			cons++;
+			budget -= request_work(q, rsp.id);
 			q->stats.responses++;
 			if (tail == BLKF_NONE)
 				head = rsp.id;
@@ -466,7 +474,8 @@ unsigned int blkf_request_reap(struct blkf_queue *q)
 		WRITE_ONCE(q->ring.rsp_cons, cons);
 		if (tail != BLKF_NONE)
 			pvhvm_evtchn_useful(&q->ch);
-		if (unlikely(why))
+		*rest = count > 0 && !why;
+		if (unlikely(why) || *rest)
 			break;
 		if (q->polled) {
 			/* no event, however long nobody looks */
@@ -523,6 +532,7 @@ static int request_poll(struct blk_mq_hw_ctx *hctx)
 {
 	struct blkf_queue *q = hctx->driver_data;
 	unsigned int chain = BLKF_NONE;
+	bool rest;
 	u64 before;
 	int found;
 
@@ -530,7 +540,7 @@ static int request_poll(struct blk_mq_hw_ctx *hctx)
 	before = q->stats.responses;
 	/* pairs with queue_silence(): once it has had the lock, hands off */
 	if (READ_ONCE(q->dev->live))
-		chain = blkf_request_reap(q);
+		chain = blkf_request_reap(q, BLKF_REAP_ALL, &rest);
 	found = q->stats.responses - before;
 	spin_unlock_irq(&q->reap_lock);
 	blkf_request_complete(q, chain);

@@ -201,8 +201,8 @@ static void port_destroy(struct evtchn_port *p, bool keep)
 
 /* The port is in our books; on failure it is closed, unless it is to be kept. */
 static int port_request(struct pvhvm_evtchn *ch, struct evtchn_port *p,
-			bool keep, irq_handler_t handler, const char *name,
-			void *data)
+			bool keep, irq_handler_t handler, irq_handler_t thread,
+			const char *name, void *data)
 {
 	unsigned long flags = IRQF_NO_THREAD;
 	int ret;
@@ -215,7 +215,7 @@ static int port_request(struct pvhvm_evtchn *ch, struct evtchn_port *p,
 		flags |= IRQF_PERCPU | IRQF_NOBALANCING | IRQF_TIMER;
 	else
 		evtchn_storm_watch(p, ch);
-	ret = request_irq(p->irq, handler, flags, name, data);
+	ret = request_threaded_irq(p->irq, handler, thread, flags, name, data);
 	if (ret) {
 		port_destroy(p, keep);
 		memset(ch, 0, sizeof(*ch));
@@ -237,8 +237,9 @@ static struct evtchn_port *port_adopt(int said, evtchn_port_t port,
 	return p;
 }
 
-int pvhvm_evtchn_open(struct pvhvm_evtchn *ch, domid_t remote,
-		      irq_handler_t handler, const char *name, void *data)
+int pvhvm_evtchn_open_threaded(struct pvhvm_evtchn *ch, domid_t remote,
+			       irq_handler_t handler, irq_handler_t thread,
+			       const char *name, void *data)
 {
 	struct evtchn_alloc_unbound alloc = {
 		.dom = DOMID_SELF,
@@ -252,9 +253,9 @@ int pvhvm_evtchn_open(struct pvhvm_evtchn *ch, domid_t remote,
 	p = port_adopt(ret, alloc.port, NULL);
 	mutex_unlock(&evtchn_books.lock);
 	return IS_ERR(p) ? PTR_ERR(p) :
-		port_request(ch, p, false, handler, name, data);
+		port_request(ch, p, false, handler, thread, name, data);
 }
-PVHVM_EXPORT(pvhvm_evtchn_open);
+PVHVM_EXPORT(pvhvm_evtchn_open_threaded);
 
 /**
  * evtchn_bind_virq() - handle a virtual interrupt of one vCPU
@@ -280,7 +281,7 @@ int evtchn_bind_virq(struct pvhvm_evtchn *ch, u32 virq,
 	p = port_adopt(ret, bind.port, v);
 	mutex_unlock(&evtchn_books.lock);
 	return IS_ERR(p) ? PTR_ERR(p) :
-		port_request(ch, p, false, handler, name, data);
+		port_request(ch, p, false, handler, NULL, name, data);
 }
 
 int pvhvm_evtchn_attach(struct pvhvm_evtchn *ch, evtchn_port_t port,
@@ -296,7 +297,7 @@ int pvhvm_evtchn_attach(struct pvhvm_evtchn *ch, evtchn_port_t port,
 	mutex_unlock(&evtchn_books.lock);
 	if (IS_ERR(p))
 		return PTR_ERR(p);
-	ret = port_request(ch, p, true, handler, name, data);
+	ret = port_request(ch, p, true, handler, NULL, name, data);
 	/* The peer may have sent before anybody listened: look once. */
 	if (!ret)
 		evtchn_irq_retrigger(p);

@@ -35,11 +35,13 @@ struct pvhvm_evtchn {
 };
 
 /**
- * pvhvm_evtchn_open() - allocate an unbound port for a peer and handle it
+ * pvhvm_evtchn_open_threaded() - allocate an unbound port for a peer, handle it
  * @ch: a closed channel; filled on success, untouched on failure
  * @remote: the domain that may bind the other end
  * @handler: called in hard interrupt context, edge semantics: an event that
  *           arrives while the handler runs makes it run again
+ * @thread: called in a thread of its own when @handler returns
+ *          IRQ_WAKE_THREAD, and may run beside @handler; or NULL
  * @name: shown in /proc/interrupts; must live as long as the channel
  * @data: handed to @handler, not NULL
  *
@@ -47,8 +49,18 @@ struct pvhvm_evtchn {
  * Context: process; may sleep.
  * Return: 0 or negative errno (-ENOSPC: out of ports or interrupts).
  */
-int pvhvm_evtchn_open(struct pvhvm_evtchn *ch, domid_t remote,
-		      irq_handler_t handler, const char *name, void *data);
+int pvhvm_evtchn_open_threaded(struct pvhvm_evtchn *ch, domid_t remote,
+			       irq_handler_t handler, irq_handler_t thread,
+			       const char *name, void *data);
+
+/* The same without a thread. */
+static inline int pvhvm_evtchn_open(struct pvhvm_evtchn *ch, domid_t remote,
+				    irq_handler_t handler, const char *name,
+				    void *data)
+{
+	return pvhvm_evtchn_open_threaded(ch, remote, handler, NULL, name,
+					  data);
+}
 
 /**
  * pvhvm_evtchn_attach() - handle a port that the toolstack has allocated
@@ -68,7 +80,7 @@ int pvhvm_evtchn_attach(struct pvhvm_evtchn *ch, evtchn_port_t port,
  * @ch: open or closed; closed is a no-op
  * @data: as given to open
  *
- * On return the handler is not running and will not run again.
+ * On return neither handler nor thread is running, and will not run again.
  * Context: process; may sleep (waits for a running handler).
  */
 void pvhvm_evtchn_close(struct pvhvm_evtchn *ch, void *data);

@@ -123,7 +123,13 @@ def run(front, back, lib, connect):
     # asked where it hangs, it says so before it goes
     faulthandler.register(signal.SIGTERM, chain=True)
     if wait_state(front, (INITIALISED, CONNECTED)) in (INITIALISED, CONNECTED):
-        serve(front, back, lib, connect())
+        try:
+            service = connect()
+        except (OSError, TypeError):
+            # it has withdrawn its rings already
+            service = None
+        if service:
+            serve(front, back, lib, service)
     back.write(state=CLOSED)
     # or it offers itself again already
     wait_state(front, (CLOSED, INITIALISING))
