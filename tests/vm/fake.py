@@ -23,11 +23,13 @@ class Fake:
         self.guest.wait(self.ready, 60)
 
     def launch(self, *keys, deed=None):
-        """As start(), whatever the guest may make of it."""
+        """As start(), whatever the guest may make of it; returns when the device is offered."""
         first = f"echo {deed} >/run/fake.deed; " if deed else ""
         self.bed.dom0(f"rm -f /run/fake.deed /run/fake.storm; : >/run/fake.log; {first}"
                       f"(python3 /run/{self.script} {self.domid} {self.args} {' '.join(keys)} >/run/fake.out 2>&1 "
-                      "& echo $! >/run/fake.pid) </dev/null")
+                      "& echo $! >/run/fake.pid) </dev/null; i=0; "
+                      f"until xenstore-exists /local/domain/{self.domid}/{self.node}/state; do i=$((i + 1)); "
+                      "[ $i -lt 150 ] || exit 1; sleep 0.2; done", stall=60)
 
     def deed(self, text=""):
         self.bed.dom0(f"echo {text} >/run/fake.deed")
