@@ -494,7 +494,7 @@ extern const struct blk_mq_ops blkf_mq_ops;
  * blkf_request_reap() - take responses off the ring
  * @q: reap_lock held
  * @budget: work that may follow: a request is one, a page to copy is one;
- *	BLKF_REAP_ALL, or BLKF_REAP_SOME: some 10 us of a CPU
+ *	BLKF_REAP_ALL, or BLKF_REAP_SOME for an interrupt
  * @rest: set if it ended it; then no event is asked for, and the caller must
  *	take the rest
  *

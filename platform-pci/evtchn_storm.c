@@ -20,7 +20,7 @@
 
 /* Events without work in a row that are nothing unusual. */
 #define FEW_EVENTS	8
-/* At most fifty events a second then; one costs less than 2 ms anywhere. */
+/* At most fifty events a second then. */
 #define REST_MS		20
 
 static atomic_t nr_rests = ATOMIC_INIT(0);

@@ -85,6 +85,50 @@ class Library:
             self.evt.xenevtchn_unmask(self.xce, self.evt.xenevtchn_pending(self.xce))
 
 
+class Ring:
+    """The backend's side of a shared ring (xen/io/ring.h); trusts the frontend, as a test's may."""
+
+    HEAD = 64
+
+    def __init__(self, lib, refs, entry):
+        self.lib, self.entry, self.pages, self.cons, self.rsp = lib, entry, len(refs), 0, 0
+        self.at = lib.map(refs)
+        self.size = 1
+        while self.size * 2 <= (self.pages * 4096 - self.HEAD) // entry:
+            self.size *= 2
+
+    def end(self):
+        self.lib.unmap(self.at, self.pages)
+
+    def _u32(self, offset, value=None):
+        word = ctypes.c_uint32.from_address(self.at + offset)
+        if value is not None:
+            word.value = value & 0xffffffff
+        return word.value
+
+    def _slot(self, index):
+        return self.at + self.HEAD + index % self.size * self.entry
+
+    def waiting(self):
+        return (self._u32(0) - self.cons) & 0xffffffff
+
+    def take(self):
+        raw = ctypes.string_at(self._slot(self.cons), self.entry)
+        self.cons = (self.cons + 1) & 0xffffffff
+        return raw
+
+    def rearm(self):
+        self._u32(4, self.cons + 1)
+
+    def respond(self, raw):
+        ctypes.memmove(self._slot(self.rsp), raw, len(raw))
+        self.rsp = (self.rsp + 1) & 0xffffffff
+
+    def publish(self, ahead=0):
+        self._u32(8, self.rsp + ahead)
+        self.lib.notify()
+
+
 def storm(lib):
     """While the deed is 'storm': events for nothing, as many as go out; their number is in a file."""
     sent = 0

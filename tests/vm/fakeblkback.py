@@ -16,46 +16,12 @@ import struct
 import sys
 
 import fakeback
-from fakeback import INIT_WAIT, LOG, Library, Store
+from fakeback import INIT_WAIT, LOG, Library, Ring, Store
 
 SIZE = 16 << 20
 READ, WRITE, BARRIER, FLUSH, DISCARD = 0, 1, 2, 3, 5
 OKAY, ERROR, UNSUPPORTED = 0, -1, -2
-ENTRY, HEAD = 112, 64
-
-
-class Ring:
-    """The backend's side of a shared ring; trusts the frontend, as a test's may."""
-
-    def __init__(self, at, pages):
-        self.at, self.cons, self.rsp = at, 0, 0
-        self.size = 1
-        while self.size * 2 <= (pages * 4096 - HEAD) // ENTRY:
-            self.size *= 2
-
-    def _u32(self, offset, value=None):
-        word = ctypes.c_uint32.from_address(self.at + offset)
-        if value is not None:
-            word.value = value & 0xffffffff
-        return word.value
-
-    def _slot(self, index):
-        return self.at + HEAD + index % self.size * ENTRY
-
-    def requests(self):
-        while self.cons != self._u32(0):
-            raw = ctypes.string_at(self._slot(self.cons), ENTRY)
-            self.cons = (self.cons + 1) & 0xffffffff
-            yield raw
-        self._u32(4, self.cons + 1)
-
-    def respond(self, ident, op, status):
-        ctypes.memmove(self._slot(self.rsp), struct.pack("<QBxhxxxx", ident, op, status), 16)
-        self.rsp = (self.rsp + 1) & 0xffffffff
-        self.publish(self.rsp)
-
-    def publish(self, producer):
-        self._u32(8, producer)
+ENTRY = 112
 
 
 class Disk:
@@ -66,13 +32,16 @@ class Disk:
         names = [f"ring-ref{n}" for n in range(1 << int(order))] if order else ["ring-ref"]
         refs = [int(queue.read(name)) for name in names]
         self.lib, self.data = lib, bytearray(SIZE)
-        self.at, self.pages = lib.map(refs), len(refs)
+        self.ring = Ring(lib, refs, ENTRY)
         lib.bind(int(queue.read("event-channel")))
-        self.ring = Ring(self.at, self.pages)
         self.chance = None
 
     def end(self):
-        self.lib.unmap(self.at, self.pages)
+        self.ring.end()
+
+    def _respond(self, ident, op, status):
+        self.ring.respond(struct.pack("<QBxhxxxx", ident, op, status))
+        self.ring.publish()
 
     def _transfer(self, op, sector, segments):
         at = sector * 512
@@ -106,16 +75,15 @@ class Disk:
 
     def _lie(self, deed, ident, op):
         """Tells the lie of the hour; whether there was one."""
-        ring = self.ring
         if deed == ["id"]:
-            ring.respond(1 << 33, op, OKAY)
+            self._respond(1 << 33, op, OKAY)
         elif deed == ["twice"]:
-            ring.respond(ident, op, OKAY)
-            ring.respond(ident, op, OKAY)
+            self._respond(ident, op, OKAY)
+            self._respond(ident, op, OKAY)
         elif deed == ["op"]:
-            ring.respond(ident, op ^ 1, OKAY)
+            self._respond(ident, op ^ 1, OKAY)
         elif deed == ["producer"]:
-            ring.publish(ring.rsp + 1000)
+            self.ring.publish(1000)
         elif deed[:1] == ["fuzz"]:
             return self._fuzz(int(deed[1]), int(deed[2]), ident, op)
         elif deed != ["silence"]:
@@ -129,16 +97,16 @@ class Disk:
             return False
         kind = some.randrange(7)
         if kind == 0:
-            self.ring.respond(some.getrandbits(some.choice((3, 5, 8, 16, 64))), op, OKAY)
+            self._respond(some.getrandbits(some.choice((3, 5, 8, 16, 64))), op, OKAY)
         elif kind == 1:
-            self.ring.respond(ident, some.getrandbits(8), OKAY)
+            self._respond(ident, some.getrandbits(8), OKAY)
         elif kind == 2:
-            self.ring.respond(ident, op, some.randrange(-32768, 32768))
+            self._respond(ident, op, some.randrange(-32768, 32768))
         elif kind == 3:
-            self.ring.publish(self.ring.rsp + some.choice((-1, 1, 31, 33, 1 << 31, some.getrandbits(32))))
+            self.ring.publish(some.choice((-1, 1, 31, 33, 1 << 31, some.getrandbits(32))))
         elif kind == 4:
-            self.ring.respond(ident, op, OKAY)
-            self.ring.respond(ident, op, OKAY)
+            self._respond(ident, op, OKAY)
+            self._respond(ident, op, OKAY)
         elif kind == 5:
             for _ in range(some.randrange(300)):
                 self.lib.notify()
@@ -147,12 +115,12 @@ class Disk:
         return True
 
     def serve(self):
-        for raw in self.ring.requests():
+        while self.ring.waiting():
             deed = fakeback.deed()
-            ident, op, status = self._answer(raw, deed)
+            ident, op, status = self._answer(self.ring.take(), deed)
             if not self._lie(deed, ident, op):
-                self.ring.respond(ident, op, status)
-            self.lib.notify()
+                self._respond(ident, op, status)
+        self.ring.rearm()
 
 
 def main(domid, vdev, keys):

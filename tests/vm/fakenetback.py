@@ -21,12 +21,12 @@ import struct
 import sys
 
 import fakeback
-from fakeback import INIT_WAIT, LOG, Library, Store
+from fakeback import INIT_WAIT, LOG, Library, Ring, Store
 
 OKAY, ERROR, NULL = 0, -1, 1
 MORE_DATA, EXTRA_INFO = 4, 8
 TX_BLANK, TX_VALIDATED, RX_VALIDATED, RX_BLANK = 1, 2, 1, 2
-HEAD, SIZE, PAGE = 64, 256, 4096
+PAGE = 4096
 GSO, GSO_TCPV4 = 1, 1
 
 
@@ -38,49 +38,13 @@ def turned_round(data):
     return data
 
 
-class Ring:
-    """The backend's side of one of the two rings."""
-
-    def __init__(self, lib, ref, entry):
-        self.lib, self.entry, self.cons, self.rsp = lib, entry, 0, 0
-        self.at = lib.map([ref])
-
-    def _u32(self, offset, value=None):
-        word = ctypes.c_uint32.from_address(self.at + offset)
-        if value is not None:
-            word.value = value & 0xffffffff
-        return word.value
-
-    def _slot(self, index):
-        return self.at + HEAD + index % SIZE * self.entry
-
-    def waiting(self):
-        return (self._u32(0) - self.cons) & 0xffffffff
-
-    def take(self):
-        raw = ctypes.string_at(self._slot(self.cons), self.entry)
-        self.cons = (self.cons + 1) & 0xffffffff
-        return raw
-
-    def rearm(self):
-        self._u32(4, self.cons + 1)
-
-    def respond(self, raw):
-        ctypes.memmove(self._slot(self.rsp), raw, len(raw))
-        self.rsp = (self.rsp + 1) & 0xffffffff
-
-    def publish(self, ahead=0):
-        self._u32(8, self.rsp + ahead)
-        self.lib.notify()
-
-
 class Card:
     """Turns packets round."""
 
     def __init__(self, lib, front):
         self.lib, queue = lib, fakeback.first_queue(front)
-        self.tx = Ring(lib, int(queue.read("tx-ring-ref")), 12)
-        self.rx = Ring(lib, int(queue.read("rx-ring-ref")), 8)
+        self.tx = Ring(lib, [int(queue.read("tx-ring-ref"))], 12)
+        self.rx = Ring(lib, [int(queue.read("rx-ring-ref"))], 8)
         lib.bind(int(queue.read("event-channel")))
         self.chance = None
         self.log = LOG.open("a")
@@ -88,7 +52,7 @@ class Card:
     def end(self):
         self.log.close()
         for ring in (self.tx, self.rx):
-            self.lib.unmap(ring.at, 1)
+            ring.end()
 
     def _say(self, *words):
         print(*words, file=self.log, flush=True)
