@@ -212,6 +212,20 @@ def links(tree):
     return found
 
 
+@check("features", {"docs/features.md": "| a | yes | `vm/test_a.py::test_gone` |\n| b | yes | |\n",
+                    "tests/vm/test_a.py": "def test_here():\n    pass\n"})
+def features(tree):
+    """A feature that is claimed names a test, and each test that is named exists."""
+    name, found = "docs/features.md", []
+    for number, line in tree.lines(name):
+        named = re.findall(r"`((?:vm|tools)/test_\w+\.py)::(test_\w+)`", line)
+        if re.match(r"\| [^|]+ \| yes\b", line) and "test" not in line:
+            found.append(f"{name}:{number}: claimed without a test")
+        found += [f"{name}:{number}: there is no {test} in tests/{path}" for path, test in named
+                  if not tree.has(f"tests/{path}") or f"def {test}(" not in tree.text(f"tests/{path}")]
+    return found
+
+
 @check("module names", {"dkms.conf": 'BUILT_MODULE_NAME[0]="pvhvm_nothing"\n', "Kbuild": "obj-m += pvhvm_xenbus.o\n"})
 def module_names(tree):
     """dkms.conf and the package's scripts name only modules that exist, and dkms.conf all of them."""
