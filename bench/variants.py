@@ -22,7 +22,7 @@ CALM = "nowatchdog rcupdate.rcu_cpu_stall_suppress=1"
 class Guest:
     """A guest on emulated devices."""
 
-    name, nopv = "emulated", True
+    name, nopv, rings = "emulated", True, False
     nic, disk = "eth0", "/dev/sda"
 
     def __init__(self, bed, number, vcpus):
@@ -66,14 +66,14 @@ class Guest:
 class InKernel(Guest):
     """The kernel's own frontends, as it comes up with them."""
 
-    name, nopv = "inkernel", False
+    name, nopv, rings = "inkernel", False, True
     disk = "/dev/xvda"
 
 
 class Pvhvm(Guest):
     """The bundle's, with their defaults."""
 
-    name = "pvhvm"
+    name, rings = "pvhvm", True
     disk = "/dev/xvda"
     modules = params = ()
 
@@ -104,6 +104,7 @@ class Dom0:
 
     name = "dom0"
     domid = "0"
+    rings = False
     disk = "/dev/loop3"
 
     def __init__(self, bed):

@@ -301,10 +301,11 @@ class Bed:
         """Waits for the guest's agent again, after a reboot or a restore."""
         self._guest.hello(total, self._guest_progress)
 
-    def save_restore(self, then="restore /bed/guest.save", save="", check=True):
+    def save_restore(self, then="restore /bed/guest.save", save="", check=True, between=None):
         """'xl save' to dom0's disk and 'xl restore' from it; seconds until the guest's agent answers.
 
-        then: what follows the save instead; save: options of it, "-c" for a checkpoint.
+        then: what follows the save instead; save: options of it, "-c" for a checkpoint;
+        between: called in between, with the guest away.
         The first number is the time in 'xl save', the second the time from its end on.
         """
         self._guest.close()
@@ -312,11 +313,29 @@ class Bed:
         # a save may take minutes under emulation, and says nothing meanwhile
         saved = self.xl(f"save {save} {self.config.name} /bed/guest.save", check, stall=600, total=1200)
         middle = time.monotonic()
+        if between:
+            between()
         if then and saved.code == 0:
             self.xl(then, stall=600, total=1200)
         self.reconnect_guest()
         # a test may have put something else in its place
         self.dom0("rm -f /bed/guest.save", check=False)
+        return middle - start, time.monotonic() - middle
+
+    def migrate(self):
+        """'xl migrate' to the host the guest is on; seconds in it, and until its agent answers.
+
+        For a moment there are two device models, which cannot listen on one socket.
+        """
+        name = self.config.name
+        self._guest.close()
+        socket = f"{self.config.line}.{int(time.time())}"
+        self.dom0(f"sed 's#path={self.config.line},#path={socket},#' /bed/{name}.cfg >/bed/arrives.cfg")
+        start = time.monotonic()
+        self.xl(f"migrate -C /bed/arrives.cfg -s '' {name} 'xl migrate-receive'", stall=600, total=1200)
+        middle = time.monotonic()
+        self._guest = self._line_of("guest", socket)
+        self.reconnect_guest()
         return middle - start, time.monotonic() - middle
 
     def console(self):

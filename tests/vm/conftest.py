@@ -129,6 +129,8 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "state(name): the machine's state the test starts from")
     config.addinivalue_line("markers", "wide: only with 'make test-wide'")
     config.addinivalue_line("markers", "slow: only with 'make test-slow'")
+    config.addinivalue_line("markers", "soak: only with 'make test-soak'")
+    config.addinivalue_line("markers", "fuzz: only with 'make test-fuzz'")
     config.addinivalue_line("markers", "pending(why): fails, or has not been seen passing yet; 'make test-slow' runs it")
     config.addinivalue_line("markers", "expects(regex): lines of the logs that are no finding in this test")
     config.addinivalue_line("markers", "fresh: a machine of its own, thrown away afterwards")

@@ -66,7 +66,7 @@ def one_round(fake, kind, seed):
     fake.stop_backend()
 
 
-@pytest.mark.slow
+@pytest.mark.fuzz
 @pytest.mark.parametrize("kind", ["blk", "net"])
 def test_backends_that_lie_by_chance(guest, kind):
     """Nothing hangs, nothing is left behind, and the health check finds nothing in the logs."""

@@ -54,7 +54,11 @@ def test_traffic_both_ways(guest, queues):
 def test_payload_arrives_whole(guest, offload):
     """Files sent both ways keep their checksum, with offloads on and off."""
     name = pv_up(guest)
-    guest.sh(f"ethtool -K {name} tx {offload} tso {offload} gso {offload} gro {offload} sg {offload} || true")
+    guest.sh(f"ethtool -K {name} tx {offload} tso {offload} gso {offload} gro {offload} sg {offload}")
+    offloads = dict(line.strip().split(": ", 1) for line in guest.sh(f"ethtool -k {name} | tail -n +2").splitlines())
+    for feature in ("tx-checksumming", "scatter-gather", "tcp-segmentation-offload",
+                    "generic-segmentation-offload", "generic-receive-offload"):
+        assert offloads[feature].split()[0] == offload, feature
     guest.sh("dd if=/dev/urandom of=/tmp/data bs=64k count=200 status=none")
     want = guest.sh("sha256sum </tmp/data")
     guest.bed.dom0("rm -f /bed/got; (busybox nc -l -p 9000 >/bed/got </dev/null &) ; sleep 0.5")

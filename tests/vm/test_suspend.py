@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A guest that is saved, restored and checkpointed while it works."""
+"""A guest that is saved, restored, migrated and checkpointed while it works."""
+import os
 import re
 import time
 
@@ -12,6 +13,7 @@ pytestmark = pytest.mark.fresh
 
 UNPLUG = "$(echo /sys/bus/pci/drivers/pvhvm-platform/0*/pvhvm/unplug)"
 LINES = 300
+SOAK_CYCLES = int(os.environ.get("PVHVM_SOAK_CYCLES", "50"))
 
 
 def counts(guest):
@@ -187,10 +189,66 @@ def test_save_that_fails(guest):
     check_life(guest, name, before)
 
 
-@pytest.mark.slow
+@pytest.mark.wide
+def test_migrate(guest):
+    """Live, to the host it is on: memory is copied while it works, and a new domain goes on."""
+    name = busy_guest(guest, 60)
+    before = counts(guest)
+    print(guest.bed.migrate())
+    assert guest.platform("resumes") == "1"
+    check_clock(guest)
+    check_life(guest, name, before)
+
+
+def offers(guest, queues, persistent):
+    """What dom0's backends offer to those that connect from now on."""
+    guest.bed.dom0(f"cd /sys/module; echo {queues} | tee xen_netback/parameters/max_queues "
+                   f">xen_blkback/parameters/max_queues; echo {persistent} >xen_blkback/parameters/feature_persistent")
+
+
+def negotiated(guest, name):
+    """(queues of the card, persistent grants of the disk)"""
+    return guest.sh(f"ls /sys/class/net/{name}/queues | grep -c tx"), guest.device("vbd-768", "persistent")
+
+
+@pytest.mark.wide
+def test_restore_where_less_is_offered(guest):
+    """Fewer queues, no persistent grants: frontends negotiate from scratch; and back again."""
+    name = busy_guest(guest, 60)
+    before, full = counts(guest), negotiated(guest, name)
+    print(guest.bed.save_restore(between=lambda: offers(guest, 1, "N")))
+    guest.wait_connected("vif-0")
+    guest.wait_connected("vbd-768")
+    assert negotiated(guest, name) == ("1", "0") != full
+    check_stream(guest)
+    check_fio(guest)
+    start_stream(guest)
+    start_fio(guest, "/dev/xvda", 60)
+    print(guest.bed.save_restore(between=lambda: offers(guest, 4, "Y")))
+    check_life(guest, name, before)
+    assert negotiated(guest, name) == full
+
+
+@pytest.mark.wide
+def test_outage_of_a_restore(guest):
+    """From the moment the toolstack lets the domain run, the network is back within 1.5 s."""
+    pv_up(guest)
+    unplug_nics(guest)
+    guest.bed.dom0("(ping -D -i 0.05 192.168.77.2 >/bed/pings 2>&1 & echo $! >/bed/ping.pid) </dev/null")
+    guest.bed.save_restore(then="restore -p /bed/guest.save && date +%s.%N >/bed/let-go && xl unpause guest")
+    guest.wait_connected("vif-0")
+    guest.bed.dom0("sleep 1; kill -INT $(cat /bed/ping.pid)")
+    let_go = float(guest.bed.dom0("cat /bed/let-go").out)
+    replies = [float(t) for t in re.findall(r"^\[([\d.]+)\] .* time=", guest.bed.dom0("cat /bed/pings").out, re.M)]
+    late = min(t for t in replies if t > let_go) - let_go
+    print(f"network back {late:.2f} s after the domain runs")
+    assert late < 1.5
+
+
+@pytest.mark.soak
 def test_soak(guest):
     """Fifty times in a row, with everything at work."""
-    for cycle in range(50):
+    for cycle in range(SOAK_CYCLES):
         if cycle == 0:
             name = busy_guest(guest, 40)
             before = counts(guest)
