@@ -165,9 +165,9 @@ class Bed:
     def _guest_silent(self):
         """Like _serial_grew, but a guest that panicked need not be waited for."""
         grew = self._serial_grew()
-        dead = watch.DEAD.search(self.console())
+        dead = watch.dead(self.console())
         if dead and not grew:
-            raise LineDown(f"guest: dead: {dead.group().strip()}")
+            raise LineDown(f"guest: dead: {dead}")
         return grew
 
     def _guest_progress(self):
@@ -300,6 +300,17 @@ class Bed:
     def reconnect_guest(self, total=900):
         """Waits for the guest's agent again, after a reboot or a restore."""
         self._guest.hello(total, self._guest_progress)
+
+    def replace_kernel(self, command, total=900):
+        """Runs a command in the guest that ends its kernel, and waits for the next one's agent.
+
+        The small guest fetches its tools again, from the payload disk.
+        """
+        self.write_payload((images.small() / "tools.tar").read_bytes())
+        self.guest(f"(sleep 2; {command}) >/dev/null 2>&1 &")
+        self._guest.close()
+        self.dom0("sleep 15")
+        self.reconnect_guest(total)
 
     def save_restore(self, then="restore /bed/guest.save", save="", check=True, between=None):
         """'xl save' to dom0's disk and 'xl restore' from it; seconds until the guest's agent answers.

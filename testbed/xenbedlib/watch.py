@@ -26,6 +26,8 @@ XEN_BAD = re.compile("|".join((
 )))
 
 DEAD = re.compile(r".*(Kernel panic - not syncing|Attempted to kill init).*")
+# a small guest says so when it is up, perhaps as the next kernel after a crash
+UP = "xenbed: small guest is up"
 
 # QEMU's software CPU lost guests: it went on with Xen's registers in guest mode, and
 # Xen reported a triple fault. testbed/emulator/ says why and mends it; none was seen
@@ -47,6 +49,12 @@ class Finding:
 
     def __str__(self):
         return f"[{self.source}] {self.line}"
+
+
+def dead(console):
+    """The line a guest died with, or None; what an earlier kernel died with does not count."""
+    found = DEAD.search(console.rpartition(UP)[2])
+    return found and found.group().strip()
 
 
 def scan(source, text, bad=BAD, most=12):
