@@ -277,11 +277,11 @@ class Bed:
         self._create(config, line, total)
 
     def _create(self, config, line, total):
-        place = images.small() if config.kind == "small" else images.debian()
+        place = states.boot_files(config)
         with progress.step(f"putting the {config.kind} guest's boot files in dom0"):
             self.push_dom0([f"{place / name}={config.kind}-{name}" for name in ("vmlinuz", "initrd")],
                            "/bed")
-            if config.kind == "small":
+            if config.kind != "debian":
                 self.write_payload((place / "tools.tar").read_bytes())
         self.dom0(f"cat >/bed/{config.name}.cfg", stdin=config.to_xl().encode())
         with progress.step(f"booting the {config.kind} guest{' nopv' if config.nopv else ''}"):
@@ -306,7 +306,7 @@ class Bed:
 
         The small guest fetches its tools again, from the payload disk.
         """
-        self.write_payload((images.small() / "tools.tar").read_bytes())
+        self.write_payload((states.boot_files(self.config) / "tools.tar").read_bytes())
         self.guest(f"(sleep 2; {command}) >/dev/null 2>&1 &")
         self._guest.close()
         self.dom0("sleep 15")

@@ -64,9 +64,14 @@ def _locked(name):
         yield
 
 
+def place_of(kind, name, key):
+    """Path of a built thing, be it there or not."""
+    return root() / kind / f"{name}-{key}"
+
+
 def ensure(kind, name, key, make):
     """Path of the built thing; make(tmp_dir) fills an empty folder if it is not there."""
-    place = root() / kind / f"{name}-{key}"
+    place = place_of(kind, name, key)
     if place.is_dir():
         return place
     with _locked(f"{kind}-{name}-{key}"):

@@ -3,11 +3,13 @@
 import dataclasses
 
 GUEST_LINE = "/run/xen/guest-agent.sock"
+# kinds of guests, and what they have of it (MB)
+MEMORY = {"small": 768, "small-debug": 1280, "debian": 1280}
 
 
 @dataclasses.dataclass(frozen=True)
 class GuestConfig:
-    """kind: small (busybox, no root disk) or debian (root on hda).
+    """kind: small (busybox, no root disk), small-debug (that with a debug kernel) or debian (root on hda).
 
     disks counts data disks, each of 256 MB; their backend is "phy" (loop
     device, xen-blkback) or "qdisk" (plain file, QEMU). nopv: the in-kernel PV
@@ -27,8 +29,8 @@ class GuestConfig:
     number: int = 0
 
     def __post_init__(self):
-        if self.kind not in ("small", "debian"):
-            raise ValueError(f"no such guest: {self.kind}; there are small and debian")
+        if self.kind not in MEMORY:
+            raise ValueError(f"no such guest: {self.kind}; there are {', '.join(MEMORY)}")
         if self.nic_model not in ("e1000", "rtl8139"):
             raise ValueError(f"no such card: {self.nic_model}; there are e1000 and rtl8139")
         if self.disk_backend not in ("phy", "qdisk"):
@@ -72,7 +74,7 @@ class GuestConfig:
     def to_xl(self):
         vifs = [f"type=ioemu,model={self.nic_model},bridge=xenbr0,"
                 f"mac=00:16:3e:01:{self.number + 2:02x}:{n + 3:02x},script=/bed/dom0-vif" for n in range(self.nics)]
-        memory = self.memory or {"small": 768, "debian": 1280}[self.kind]
+        memory = self.memory or MEMORY[self.kind]
         # the agent's line: no network, no disk, and no unplug request removes it
         line = ["-chardev", f"socket,id=xb,path={self.line},server=on,wait=off",
                 "-device", "virtio-serial-pci,id=xbs,max_ports=2",

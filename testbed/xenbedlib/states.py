@@ -6,13 +6,14 @@ dom0 is made by booting; every guest state is made from it by 'xl create'.
 import pathlib
 import platform
 
-from . import cache, emulator, images, outer, progress
+from . import cache, debugkernel, emulator, images, outer, progress
 from .errors import BedError, EmulatorFault
 from .guestcfg import GuestConfig
 
 NAMED = {
     "small": GuestConfig("small"),
     "small-pv": GuestConfig("small", nopv=False),
+    "small-debug": GuestConfig("small-debug"),
     "debian": GuestConfig("debian"),
     "debian-pv": GuestConfig("debian", nopv=False),
 }
@@ -41,6 +42,11 @@ def name_of(state):
     return f"{config.kind}-{cache.digest(config.to_xl())[:6]}"
 
 
+def boot_files(config):
+    """Folder with what a guest boots: vmlinuz, initrd, and more."""
+    return {"small": images.small, "small-debug": debugkernel.guest, "debian": images.debian}[config.kind]()
+
+
 def _cpu():
     # a saved machine counts time in the host's TSC ticks
     for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
@@ -58,7 +64,8 @@ def key_of(state):
     config = config_of(state)
     if config is None:
         return _dom0_key()
-    guest = images.small() if config.kind == "small" else images.debian()
+    # compiling a kernel for a name would take long
+    guest = debugkernel.guest_place() if config.kind == "small-debug" else boot_files(config)
     return cache.digest("guest-state-2", _dom0_key(), guest.name, config.to_xl())
 
 
@@ -112,5 +119,5 @@ def keep_set():
     """What prune must leave: everything the present recipe leads to, named states first."""
     keep = {emulator.place(), images.dom0_root().parent, images.debian_root().parent, images.agent().parent,
             images.small(), images.dom0(), images.debian()}
-    keep |= {place_of(name) for name in NAMES}
+    keep |= debugkernel.keep_set() | {place_of(name) for name in NAMES}
     return keep

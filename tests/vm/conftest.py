@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Fixtures of the VM tests: a guest on the real Xen, and its health afterwards."""
+import os
 import pathlib
 import re
 import sys
@@ -14,9 +15,13 @@ from guest import Guest                  # noqa: E402
 from xenbedlib.bed import Bed            # noqa: E402
 
 
+# 'make test-debug': the small guest with a kernel that has the kernel's own debugging on
+DEBUG = os.environ.get("PVHVM_TEST_KERNEL") == "debug"
+
+
 @pytest.fixture(scope="session")
 def modules():
-    return guestmodules.build_modules()
+    return guestmodules.build_modules(DEBUG)
 
 
 @pytest.fixture(scope="session")
@@ -69,7 +74,7 @@ def guest(request, beds, modules):
     for lines of the kind that its mark 'expects' names.
     """
     mark = request.node.get_closest_marker("state")
-    state = mark.args[0] if mark else "small"
+    state = mark.args[0] if mark else "small-debug" if DEBUG else "small"
     fresh = request.node.get_closest_marker("fresh")
     if fresh:
         beds.spoil()
@@ -78,6 +83,8 @@ def guest(request, beds, modules):
     yield it
     expected = [re.compile(mark.args[0]) for mark in request.node.iter_markers("expects")]
     findings = [f for f in it.bed.findings() if not any(e.search(f.line) for e in expected)]
+    if DEBUG and it.alive():
+        findings += it.leaks()
     failed_or_ill = findings or getattr(request.node, "rep_call", None) is None or request.node.rep_call.failed
     request.node.emulator_fault = bool(failed_or_ill) and it.bed.emulator_fault()
     if failed_or_ill:
@@ -129,6 +136,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "state(name): the machine's state the test starts from")
     config.addinivalue_line("markers", "wide: only with 'make test-wide'")
     config.addinivalue_line("markers", "slow: only with 'make test-slow'")
+    config.addinivalue_line("markers", "debug: needs the debug kernel, only with 'make test-debug'")
     config.addinivalue_line("markers", "soak: only with 'make test-soak'")
     config.addinivalue_line("markers", "fuzz: only with 'make test-fuzz'")
     config.addinivalue_line("markers", "pending(why): fails, or has not been seen passing yet; 'make test-slow' runs it")

@@ -39,6 +39,18 @@ class Guest:
         """Kernel messages since the test started."""
         return self.sh("dmesg").rpartition(self._mark)[2]
 
+    def alive(self):
+        """Does it answer? A test may have shut it down."""
+        return bool(self.bed.xl("list guest", check=False, stall=60)) and bool(self.try_sh("true", stall=60))
+
+    def leaks(self):
+        """What the debug kernel's kmemleak finds twice; the second look is at what is older than 5 s."""
+        look = "echo scan >/sys/kernel/debug/kmemleak; cat /sys/kernel/debug/kmemleak"
+        if not self.sh(look, stall=300):
+            return []
+        lines = self.sh(f"sleep 6; {look}; echo clear >/sys/kernel/debug/kmemleak", stall=300).splitlines()
+        return [f"kmemleak: {line}" for line in lines]
+
     # --- modules
 
     def load(self, *names, **params):

@@ -10,7 +10,7 @@ import pathlib
 import shlex
 import subprocess
 
-from xenbedlib import images
+from xenbedlib import debugkernel, images
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 OUT = TOP / "build" / "vm"
@@ -32,13 +32,21 @@ def _in_root(root, command, mounts):
     return done.stdout
 
 
-def build_modules():
-    """Paths of the .ko files, stripped of debug information."""
-    root = images.debian_root()
+def _kernel(root, debug):
+    """(name of the build's folder, its KDIR in the root, mounts for it)"""
+    if debug:
+        return "src-debug", "/srv", [(debugkernel.place() / "kbuild", "srv")]
     release = images.kernel_release(root)
     if release != images.kernel_release(images.dom0_root()):
         raise RuntimeError("the guests have different kernels: 'testbed/xenbed build' makes them anew")
-    src = OUT / "src"
+    return "src", f"/lib/modules/{release}/build", []
+
+
+def build_modules(debug=False):
+    """Paths of the .ko files, stripped of debug information; debug: for the debug kernel."""
+    root = images.debian_root()
+    name, kdir, mounts = _kernel(root, debug)
+    src = OUT / name
     src.mkdir(parents=True, exist_ok=True)
     # by content: a file edited during a slow build would be older than its object
     subprocess.run(["rsync", "-rlpc", "--delete", "--exclude=xen-public", "--exclude=/out", "--exclude=/xen-headers",
@@ -46,8 +54,8 @@ def build_modules():
     # the guest's root has no libxen-dev
     subprocess.run(["rsync", "-aL", f"{os.environ.get('XEN_HEADERS', '/usr/include/xen')}/",
                     str(src / "xen-headers")], check=True)
-    _in_root(root, f"cd /mnt && make -j2 modules KDIR=/lib/modules/{release}/build OUT=/mnt/out "
-             "XEN_HEADERS=/mnt/xen-headers && strip --strip-debug out/*.ko", [(src, "mnt")])
+    _in_root(root, f"cd /mnt && make -j2 modules KDIR={kdir} OUT=/mnt/out "
+             "XEN_HEADERS=/mnt/xen-headers && strip --strip-debug out/*.ko", [(src, "mnt"), *mounts])
     found = [src / "out" / f"{name}.ko" for name in NAMES]
     return [str(path) for path in found]
 
