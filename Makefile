@@ -21,7 +21,8 @@ MODULE_SOURCES := Kbuild KERNELS VERSION compat include \
 .PHONY: all help modules tools deb rpm dist docs demo bench prepare clean \
 	test test-static test-unit test-tools test-build \
 	test-packages test-packages-all test-vm test-wide test-slow \
-	test-debug test-soak test-fuzz
+	test-debug test-soak test-fuzz \
+	test-kernels test-kernel-5.10 test-kernel-6.12 test-kernel-newest
 
 all: modules
 
@@ -45,6 +46,7 @@ help:
 	@echo "  make test-vm         the modules in real Xen guests (testbed/)"
 	@echo "  make test-wide       more of them, with machines of their own; not in make test"
 	@echo "  make test-slow       VM tests that are long or do not pass yet; not in make test"
+	@echo "  make test-kernels    the core of the VM tests on Debian's other kernels; not in make test"
 	@echo "  make test-debug      the VM tests on a kernel with KASAN, lockdep, kmemleak; not in make test"
 	@echo "  make test-soak       a guest suspended 50 times under load (PVHVM_SOAK_CYCLES); not in make test"
 	@echo "  make test-fuzz       backends that lie by chance, an hour (PVHVM_FUZZ_MINUTES); not in make test"
@@ -122,9 +124,14 @@ test-packages-all: export PREPARE_MORE = y
 test-static test-unit test-tools test-build: prepare
 	@tests/run $(@:test-%=%)
 
-test-debug: export PVHVM_TEST_KERNEL = debug
-test-packages test-packages-all test-vm test-wide test-slow test-debug test-soak test-fuzz: prepare
+test-packages test-packages-all test-vm test-wide test-slow: prepare
 	@tests/run $(@:test-%=%)
+
+test-kernel-5.10 test-kernel-6.12 test-kernel-newest test-debug test-soak test-fuzz: prepare
+	@tests/run $(@:test-%=%)
+
+test-kernels: prepare
+	@tests/run kernel-5.10 kernel-6.12 kernel-newest
 
 demo: prepare
 	demo/demo

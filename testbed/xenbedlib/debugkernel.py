@@ -1,17 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A kernel with the kernel's own debugging on, and the small guest that boots it.
+"""A kernel with the kernel's own debugging on, made from Debian's source.
 
-It has no Xen support, and all drivers that the tests use are in it. The guest is
-the small one otherwise: the two archives that differ are laid over its own.
+It has no Xen support, and all drivers that the tests use are in it.
 """
 import os
 import pathlib
 import shutil
 import subprocess
-import tarfile
-import zlib
 
-from . import cache, cpio, images, progress, recipe
+from . import cache, progress, recipe
 from .errors import BedError
 
 PLACE = pathlib.Path(__file__).resolve().parent.parent / "debugkernel"
@@ -44,48 +41,10 @@ def _key():
 
 
 def place():
-    """Folder with vmlinuz, lib/modules and kbuild (what modules are built against)."""
+    """Folder with vmlinuz, lib/modules, boot (see guestkernel.py) and kbuild (what modules are built against)."""
     return cache.ensure("images", "debug-kernel", _key(), _make)
 
 
-def _initrd(kernel, plain):
-    """The small guest's initramfs with another list of modules: one, the console."""
-    more = cpio.Archive()
-    module = next((kernel / "lib/modules").glob("*/extra/xencon.ko"))
-    more.file("modules/xencon.ko", module.read_bytes(), 0o644)
-    more.file("modules/order", b"xencon.ko\n", 0o644)
-    z = zlib.compressobj(9, zlib.DEFLATED, 31)
-    return plain.read_bytes() + z.compress(more.finish()) + z.flush()
-
-
-def _tools(kernel, plain, out):
-    """The small guest's tools with this kernel's list of what is built in."""
-    shutil.copyfile(plain, out)
-    with tarfile.open(out, "a") as tar:
-        tar.add(kernel / "lib/modules", arcname="./lib/modules")
-
-
-def _guest_key():
-    return cache.digest("small-debug-1", _key(), images.small().name, cache.file_bytes(__file__))
-
-
-def guest_place():
-    """Where guest() is or would be."""
-    return cache.place_of("images", "small-debug", _guest_key())
-
-
-def guest():
-    """Folder with vmlinuz, initrd and tools.tar, as images.small()."""
-    kernel, small = place(), images.small()
-
-    def make(tmp):
-        with progress.step("making the small guest of the debug kernel"):
-            shutil.copyfile(kernel / "vmlinuz", tmp / "vmlinuz")
-            (tmp / "initrd").write_bytes(_initrd(kernel, small / "initrd"))
-            _tools(kernel, small / "tools.tar", tmp / "tools.tar")
-    return cache.ensure("images", "small-debug", _guest_key(), make)
-
-
-def keep_set():
-    """What prune must leave."""
-    return {cache.place_of("images", "debug-kernel", _key()), guest_place()}
+def keep():
+    """Where place() is or would be."""
+    return cache.place_of("images", "debug-kernel", _key())

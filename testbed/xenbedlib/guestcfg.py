@@ -2,14 +2,16 @@
 """What a guest looks like, and the xl configuration that says so."""
 import dataclasses
 
+from . import guestkernel
+
 GUEST_LINE = "/run/xen/guest-agent.sock"
-# kinds of guests, and what they have of it (MB)
-MEMORY = {"small": 768, "small-debug": 1280, "debian": 1280}
+KINDS = ("small", *(f"small-{name}" for name in guestkernel.NAMES), "debian")
+MEMORY = {"small-debug": 1280, "debian": 1280}     # MB; other kinds: 768
 
 
 @dataclasses.dataclass(frozen=True)
 class GuestConfig:
-    """kind: small (busybox, no root disk), small-debug (that with a debug kernel) or debian (root on hda).
+    """kind: small (busybox, no root disk), that with another kernel (see guestkernel.py), or debian (root on hda).
 
     disks counts data disks, each of 256 MB; their backend is "phy" (loop
     device, xen-blkback) or "qdisk" (plain file, QEMU). nopv: the in-kernel PV
@@ -29,8 +31,8 @@ class GuestConfig:
     number: int = 0
 
     def __post_init__(self):
-        if self.kind not in MEMORY:
-            raise ValueError(f"no such guest: {self.kind}; there are {', '.join(MEMORY)}")
+        if self.kind not in KINDS:
+            raise ValueError(f"no such guest: {self.kind}; there are {', '.join(KINDS)}")
         if self.nic_model not in ("e1000", "rtl8139"):
             raise ValueError(f"no such card: {self.nic_model}; there are e1000 and rtl8139")
         if self.disk_backend not in ("phy", "qdisk"):
@@ -74,7 +76,7 @@ class GuestConfig:
     def to_xl(self):
         vifs = [f"type=ioemu,model={self.nic_model},bridge=xenbr0,"
                 f"mac=00:16:3e:01:{self.number + 2:02x}:{n + 3:02x},script=/bed/dom0-vif" for n in range(self.nics)]
-        memory = self.memory or MEMORY[self.kind]
+        memory = self.memory or MEMORY.get(self.kind, 768)
         # the agent's line: no network, no disk, and no unplug request removes it
         line = ["-chardev", f"socket,id=xb,path={self.line},server=on,wait=off",
                 "-device", "virtio-serial-pci,id=xbs,max_ports=2",

@@ -64,8 +64,8 @@ HOST_TOOLS = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "gcc": "gcc",
               "depmod": "kmod", "xz": "xz-utils", "gzip": "gzip", "tar": "tar"}
 
 
-def apt_lines():
-    """sources.list lines for SUITE from the mirror that the host already uses."""
+def apt_lines(wanted=SUITE):
+    """sources.list lines for a release, with its updates, from the mirror that the host already uses."""
     form = "$(CREATED_BY)|$(ORIGIN)|$(REPO_URI)|$(CODENAME)|$(RELEASE)|$(COMPONENT)"
     try:
         text = subprocess.run(["apt-get", "indextargets", "--format", form],
@@ -78,11 +78,11 @@ def apt_lines():
         if by != "Packages" or origin != "Debian" or component != "main":
             continue
         base = codename.split("-")[0]
-        if release == base or release.startswith(base + "-"):
-            suite = SUITE + release[len(base):]
-            if suite in (SUITE, SUITE + "-updates", SUITE + "-security"):
-                lines.add(f"deb {uri} {suite} main")
-    if not any(line.endswith(f" {SUITE} main") for line in lines):
+        part = release.removeprefix(base)
+        # such as trixie-backports: nothing comes after it
+        if part in (("",) if "-" in wanted else ("", "-updates", "-security")):
+            lines.add(f"deb {uri} {wanted}{part} main")
+    if not any(line.endswith(f" {wanted} main") for line in lines):
         raise BedError("apt knows no Debian mirror: run 'apt-get update' with a Debian "
                        "source in /etc/apt first")
     return sorted(lines)

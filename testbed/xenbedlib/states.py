@@ -6,14 +6,14 @@ dom0 is made by booting; every guest state is made from it by 'xl create'.
 import pathlib
 import platform
 
-from . import cache, debugkernel, emulator, images, outer, progress
+from . import cache, emulator, guestkernel, images, outer, progress
 from .errors import BedError, EmulatorFault
 from .guestcfg import GuestConfig
 
 NAMED = {
     "small": GuestConfig("small"),
     "small-pv": GuestConfig("small", nopv=False),
-    "small-debug": GuestConfig("small-debug"),
+    **{f"small-{name}": GuestConfig(f"small-{name}") for name in guestkernel.NAMES},
     "debian": GuestConfig("debian"),
     "debian-pv": GuestConfig("debian", nopv=False),
 }
@@ -44,7 +44,9 @@ def name_of(state):
 
 def boot_files(config):
     """Folder with what a guest boots: vmlinuz, initrd, and more."""
-    return {"small": images.small, "small-debug": debugkernel.guest, "debian": images.debian}[config.kind]()
+    if config.kind.startswith("small-"):
+        return guestkernel.guest(config.kind.removeprefix("small-"))
+    return images.small() if config.kind == "small" else images.debian()
 
 
 def _cpu():
@@ -65,7 +67,8 @@ def key_of(state):
     if config is None:
         return _dom0_key()
     # compiling a kernel for a name would take long
-    guest = debugkernel.guest_place() if config.kind == "small-debug" else boot_files(config)
+    guest = guestkernel.guest_place(config.kind.removeprefix("small-")) if config.kind.startswith("small-") \
+        else boot_files(config)
     return cache.digest("guest-state-2", _dom0_key(), guest.name, config.to_xl())
 
 
@@ -119,5 +122,5 @@ def keep_set():
     """What prune must leave: everything the present recipe leads to, named states first."""
     keep = {emulator.place(), images.dom0_root().parent, images.debian_root().parent, images.agent().parent,
             images.small(), images.dom0(), images.debian()}
-    keep |= debugkernel.keep_set() | {place_of(name) for name in NAMES}
+    keep |= guestkernel.keep_set() | {place_of(name) for name in NAMES}
     return keep

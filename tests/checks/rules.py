@@ -191,10 +191,10 @@ def readme(tree):
     """The two commands are in the README, and make knows every target that the documents name."""
     found = [f"README.md: does not name '{c}'" for c in ("make demo", "make test")
              if c not in tree.text("README.md")]
-    targets = set(" ".join(re.findall(r"^([\w -]+):", tree.text("Makefile"), re.M)).split())
+    targets = set(" ".join(re.findall(r"^([\w. -]+):", tree.text("Makefile"), re.M)).split())
     for name in [f for f in tree.files if f.endswith(".md")]:
         for line, text in tree.lines(name):
-            for target in re.findall(r"(?:`|^ {4,})make ([a-z][\w-]*)(?=[`\s])", text):
+            for target in re.findall(r"(?:`|^ {4,})make ([a-z][\w.-]*)(?=[`\s])", text):
                 if target not in targets:
                     found.append(f"{name}:{line}: the Makefile has no target {target}")
     return found

@@ -15,13 +15,14 @@ from guest import Guest                  # noqa: E402
 from xenbedlib.bed import Bed            # noqa: E402
 
 
-# 'make test-debug': the small guest with a kernel that has the kernel's own debugging on
-DEBUG = os.environ.get("PVHVM_TEST_KERNEL") == "debug"
+# a kernel of guestkernel.NAMES for the small guest, instead of dom0's
+KERNEL = os.environ.get("PVHVM_TEST_KERNEL", "")
+DEBUG = KERNEL == "debug"
 
 
 @pytest.fixture(scope="session")
 def modules():
-    return guestmodules.build_modules(DEBUG)
+    return guestmodules.build_modules(KERNEL)
 
 
 @pytest.fixture(scope="session")
@@ -74,7 +75,7 @@ def guest(request, beds, modules):
     for lines of the kind that its mark 'expects' names.
     """
     mark = request.node.get_closest_marker("state")
-    state = mark.args[0] if mark else "small-debug" if DEBUG else "small"
+    state = mark.args[0] if mark else f"small-{KERNEL}" if KERNEL else "small"
     fresh = request.node.get_closest_marker("fresh")
     if fresh:
         beds.spoil()
@@ -136,6 +137,7 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "state(name): the machine's state the test starts from")
     config.addinivalue_line("markers", "wide: only with 'make test-wide'")
     config.addinivalue_line("markers", "slow: only with 'make test-slow'")
+    config.addinivalue_line("markers", "core: also on other kernels, with 'make test-kernels'")
     config.addinivalue_line("markers", "debug: needs the debug kernel, only with 'make test-debug'")
     config.addinivalue_line("markers", "soak: only with 'make test-soak'")
     config.addinivalue_line("markers", "fuzz: only with 'make test-fuzz'")

@@ -10,7 +10,7 @@ import pathlib
 import shlex
 import subprocess
 
-from xenbedlib import debugkernel, images
+from xenbedlib import debugkernel, guestkernel, images
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 OUT = TOP / "build" / "vm"
@@ -42,10 +42,28 @@ def _kernel(root, debug):
     return "src", f"/lib/modules/{release}/build", []
 
 
-def build_modules(debug=False):
-    """Paths of the .ko files, stripped of debug information; debug: for the debug kernel."""
+def _of_the_matrix(series):
+    """Modules for a kernel that the guests' roots have no headers of: as the build matrix makes them."""
+    out = OUT / f"modules-{series}"
+    done = subprocess.run([str(TOP / "tests/build/matrix"), "modules", series, str(out)], capture_output=True, text=True,
+                          stdin=subprocess.DEVNULL)
+    if done.returncode:
+        raise RuntimeError(f"building for {series} failed:\n{done.stdout[-1000:]}{done.stderr[-3000:]}")
+    built = done.stdout.split()[-1]
+    boots = images.kernel_release(guestkernel.place(series))
+    if built != boots:
+        raise RuntimeError(f"modules for {built}, but the guest boots {boots}: one of both is older in the cache; remove it there")
+    found = [out / f"{name}.ko" for name in NAMES]
+    subprocess.run(["strip", "--strip-debug", *found], check=True)
+    return [str(path) for path in found]
+
+
+def build_modules(kernel=""):
+    """Paths of the .ko files, stripped of debug information; kernel: see guestkernel.NAMES, "" is dom0's."""
+    if kernel not in ("", "debug"):
+        return _of_the_matrix(kernel)
     root = images.debian_root()
-    name, kdir, mounts = _kernel(root, debug)
+    name, kdir, mounts = _kernel(root, kernel == "debug")
     src = OUT / name
     src.mkdir(parents=True, exist_ok=True)
     # by content: a file edited during a slow build would be older than its object

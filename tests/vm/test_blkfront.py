@@ -36,6 +36,7 @@ def test_held_while_emulated_disk_is_there(guest):
     guest.sh("dd if=/dev/sda of=/dev/null bs=64k count=4 iflag=direct 2>/dev/null")
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("persistent", [*wide("0"), "1"])
 def test_verify(guest, persistent):
     """Random and sequential writes of several sizes read back as written, and dom0 sees them."""
@@ -53,6 +54,7 @@ def test_verify(guest, persistent):
     back(guest)
 
 
+@pytest.mark.core
 def test_polled(guest):
     """A ring for those who poll: right data, and no interrupt for all its responses."""
     guest.load(blkfront_poll_queues="1")
@@ -66,6 +68,7 @@ def test_polled(guest):
     back(guest)
 
 
+@pytest.mark.core
 def test_filesystem(guest):
     """A file system made on the PV disk is whole after remount and fsck."""
     guest.load()
@@ -82,6 +85,7 @@ def test_filesystem(guest):
     back(guest)
 
 
+@pytest.mark.core
 def test_unload_leaves_nothing(guest):
     guest.load("platform", "xenbus")
     before = guest.numbers("grants")["used"], guest.numbers("ports")["used"]

@@ -40,6 +40,7 @@ def test_twin_has_its_own_name(guest):
     guest.sh(f"ping -c 1 -W 10 {DOM0}")
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("queues", [*wide(1), 2])
 def test_traffic_both_ways(guest, queues):
     name = pv_up(guest, netfront_max_queues=queues)
@@ -50,6 +51,7 @@ def test_traffic_both_ways(guest, queues):
     assert "doorbell" in stats
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("offload", ["on", *wide("off")])
 def test_payload_arrives_whole(guest, offload):
     """Files sent both ways keep their checksum, with offloads on and off."""
@@ -83,6 +85,7 @@ def test_down_and_up_under_load(guest):
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
 
 
+@pytest.mark.core
 def test_unload_under_load(guest):
     """rmmod with traffic running leaves no grant, port or page behind."""
     guest.load("platform", "xenbus")

@@ -31,6 +31,7 @@ def test_statistics(guest):
     assert stats(guest, name)["q0_tx_stopped"] == 3
 
 
+@pytest.mark.core
 def test_queues_change_live(guest):
     """ethtool -L makes the connection anew with another number of queues."""
     name = pv_up(guest, netfront_max_queues=2)

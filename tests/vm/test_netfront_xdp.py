@@ -53,6 +53,7 @@ def test_drop(guest, xdp):
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("what, counter", [("echo", "rx_xdp_tx"), ("bounce", "rx_xdp_redirect")])
 def test_answers_from_the_program(guest, xdp, what, counter):
     """Pings answered by XDP_TX and by a redirect; the stack sees none of them."""

@@ -25,6 +25,7 @@ def free_kilobytes(guest):
         4 * int(guest.sh("awk '$1 == \"count:\" {sum += $2} END {print sum + 0}' /proc/zoneinfo"))
 
 
+@pytest.mark.core
 def test_finds_xen(guest):
     guest.load("platform")
     assert guest.platform("xen_version").startswith("4.17")
@@ -33,6 +34,7 @@ def test_finds_xen(guest):
     assert guest.read("/sys/hypervisor/version/major") == "4"
 
 
+@pytest.mark.core
 @pytest.mark.parametrize("upcall, evtchn", [("callback", "2l"), ("vector", "fifo"), ("intx", "fifo"), ("intx", "2l")])
 @pytest.mark.fresh
 def test_event_paths(guest, upcall, evtchn):
@@ -80,6 +82,7 @@ def test_each_probe_step_unwinds(guest):
     assert guest.sh("xenstore-read domid")
 
 
+@pytest.mark.core
 def test_clocksource(guest):
     """The clock can be chosen, runs forward on both CPUs, and lets go of the module."""
     guest.load("platform")
@@ -100,6 +103,7 @@ def test_clocksource(guest):
     assert "xen" not in guest.read(f"{base}/available_clocksource").split()
 
 
+@pytest.mark.core
 def test_cpu_offline_online(guest):
     """A CPU that goes and comes back still gets its events."""
     guest.load("platform", "xenbus")

@@ -147,6 +147,7 @@ def test_bare(guest, evtchn, clock):
     guest.unload("xenbus", "platform")
 
 
+@pytest.mark.core
 def test_save_restore(guest):
     """Disk and network at work: nothing lost, nothing left, everything goes on."""
     name = busy_guest(guest, 60)

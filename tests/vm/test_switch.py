@@ -45,6 +45,7 @@ def test_wrong_use(switchable):
     switchable.sh(f"ping -c 1 -W 10 {DOM0}")
 
 
+@pytest.mark.core
 @pytest.mark.fresh
 def test_live_nic_switch(switchable):
     """Name, address, routes, neighbours and an established TCP connection survive."""
@@ -177,6 +178,7 @@ def test_port_of_a_bond(switchable):
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
 
 
+@pytest.mark.core
 @pytest.mark.fresh
 def test_disk_switch(switchable):
     guest = switchable

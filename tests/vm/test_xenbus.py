@@ -5,6 +5,7 @@ import pytest
 from xenbedlib.guestcfg import GuestConfig
 
 
+@pytest.mark.core
 def test_stock_xenstore_clients(guest):
     """Debian's xenstore-utils work unchanged on /dev/xen/xenbus."""
     guest.load("platform", "xenbus")

@@ -1,0 +1,72 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""Debian's kernels of other releases than dom0's, from their packages."""
+import pathlib
+import re
+import subprocess
+
+from . import cache, images, progress, recipe
+from .errors import BedError
+
+# series: the release it is in
+SERIES = {"5.10": "bullseye", "6.12": "trixie", "newest": "trixie-backports"}
+
+
+def _apt(tmp, program, *args):
+    """Runs apt with package lists of its own; its output."""
+    options = {"Dir::Etc::sourcelist": tmp / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
+               "Dir::State::lists": tmp / "lists", "Dir::Cache": tmp / "cache",
+               # of another release than the host's
+               "Acquire::Check-Valid-Until": "false", "APT::Get::List-Cleanup": "0"}
+    done = subprocess.run([program, *(f"-o{key}={value}" for key, value in options.items()), *args], cwd=tmp,
+                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if done.returncode:
+        lines = done.stderr.strip().splitlines()
+        raise BedError(f"{program} {args[0]} failed: {lines[-1] if lines else done.returncode}")
+    return done.stdout
+
+
+def _fetch(tmp, suite):
+    """Downloads and unpacks the newest kernel of a release; its name."""
+    for folder in ("lists/partial", "cache/archives/partial"):
+        (tmp / folder).mkdir(parents=True)
+    (tmp / "sources.list").write_text("\n".join(recipe.apt_lines(suite)) + "\n")
+    _apt(tmp, "apt-get", "-q", "update")
+    shown = _apt(tmp, "apt-cache", "show", "--no-all-versions", "linux-image-amd64")
+    found = re.search(r"^Depends: .*?\blinux-image-(\d\S+-amd64)\b", shown, re.M)
+    if not found:
+        raise BedError(f"linux-image-amd64 of {suite} names no kernel")
+    _apt(tmp, "apt-get", "-q", "download", f"linux-image-{found[1]}")
+    deb = next(tmp.glob("*.deb"))
+    subprocess.run(["dpkg-deb", "-x", str(deb), str(tmp / "root")], check=True)
+    if not (tmp / "root/lib").exists():
+        (tmp / "root/usr/lib").rename(tmp / "root/lib")
+    deb.unlink()
+    return found[1]
+
+
+def place(series):
+    """Folder with vmlinuz, lib/modules (what the small guest uses) and boot (see guestkernel.py)."""
+    def make(tmp):
+        cache.need_space(3)
+        work = tmp / "work"
+        work.mkdir()
+        with progress.step(f"fetching Debian's kernel {series}"):
+            release = _fetch(work, SERIES[series])
+        root = work / "root"
+        (root / f"boot/vmlinuz-{release}").rename(tmp / "vmlinuz")
+        subprocess.run(["depmod", "-b", str(root), release], check=True)
+        _, boot = images._module_paths(root, recipe.BOOT_MODULES + recipe.NIC_MODULES)
+        images._copy_modules(root, recipe.TOOL_MODULES, tmp)
+        (tmp / "boot").write_text("".join(f"{path}\n" for path in boot))
+        cache.remove_tree(work)
+    return cache.ensure("images", f"kernel-{series}", _key(series), make)
+
+
+def _key(series):
+    return cache.digest("debian-kernel-1", SERIES[series], cache.file_bytes(pathlib.Path(__file__)),
+                        recipe.BOOT_MODULES, recipe.NIC_MODULES, recipe.TOOL_MODULES)
+
+
+def keep(series):
+    """Where place() is or would be."""
+    return cache.place_of("images", f"kernel-{series}", _key(series))
