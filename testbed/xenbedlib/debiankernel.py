@@ -35,12 +35,15 @@ def _fetch(tmp, suite):
     found = re.search(r"^Depends: .*?\blinux-image-(\d\S+-amd64)\b", shown, re.M)
     if not found:
         raise BedError(f"linux-image-amd64 of {suite} names no kernel")
-    _apt(tmp, "apt-get", "-q", "download", f"linux-image-{found[1]}")
-    deb = next(tmp.glob("*.deb"))
-    subprocess.run(["dpkg-deb", "-x", str(deb), str(tmp / "root")], check=True)
+    shown = _apt(tmp, "apt-cache", "show", "--no-all-versions", f"linux-image-{found[1]}")
+    # since 7.x the image depends on further packages for kernel and modules
+    parts = set(re.findall(rf"\blinux-\w+-{re.escape(found[1])}(?= |,|$)", shown, re.M))
+    _apt(tmp, "apt-get", "-q", "download", *sorted(parts))
+    for deb in tmp.glob("*.deb"):
+        subprocess.run(["dpkg-deb", "-x", str(deb), str(tmp / "root")], check=True)
+        deb.unlink()
     if not (tmp / "root/lib").exists():
         (tmp / "root/usr/lib").rename(tmp / "root/lib")
-    deb.unlink()
     return found[1]
 
 
@@ -53,7 +56,8 @@ def place(series):
         with progress.step(f"fetching Debian's kernel {series}"):
             release = _fetch(work, SERIES[series])
         root = work / "root"
-        (root / f"boot/vmlinuz-{release}").rename(tmp / "vmlinuz")
+        places = (root / f"boot/vmlinuz-{release}", root / f"lib/modules/{release}/vmlinuz")
+        next(p for p in places if p.exists()).rename(tmp / "vmlinuz")
         subprocess.run(["depmod", "-b", str(root), release], check=True)
         _, boot = images._module_paths(root, recipe.BOOT_MODULES + recipe.NIC_MODULES)
         images._copy_modules(root, recipe.TOOL_MODULES, tmp)
