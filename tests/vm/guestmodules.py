@@ -91,6 +91,18 @@ def libraries_of(program):
             if word.startswith("/") and "ld-linux" not in word]
 
 
+def unpacked(package):
+    """Folder with the files of a Debian package that need not be installed here."""
+    place = OUT / "packages" / package
+    if not place.exists():
+        work = place.with_name(f".{package}")
+        work.mkdir(parents=True, exist_ok=True)
+        subprocess.run(["sh", "-ec", f"rm -f ./*.deb; apt-get -q download {package}; dpkg-deb -x ./*.deb .; rm ./*.deb"],
+                       cwd=work, check=True, capture_output=True)
+        work.rename(place)
+    return place
+
+
 def build_xdptool():
     """The loader of tiny XDP programs, for any root."""
     OUT.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """pvhvm_blkfront against the stock blkback in dom0, and QEMU's qdisk."""
+import re
+
 import pytest
 
+import guestmodules
 from marks import wide
 from xenbedlib.guestcfg import GuestConfig
 
@@ -131,6 +134,17 @@ def test_each_probe_step_unwinds(guest):
     assert guest.numbers("grants")["used"] <= 1
     guest.sh("for h in /sys/class/scsi_host/*/scan; do echo '- - -' >$h; done", stall=120)
     guest.wait("[ -b /dev/sda ]")
+
+
+@pytest.mark.wide
+@pytest.mark.parametrize("job, more", [("basic-verify", "size=32m"), ("surface-scan", "")])
+def test_fios_own_verify_jobs(guest, job, more):
+    """The verify jobs that come with fio, on a disk of ours."""
+    text = (guestmodules.unpacked("fio-examples") / f"usr/share/doc/fio/examples/{job}.fio").read_text()
+    guest.load()
+    text = re.sub(r"^filename=.*$", "filename=/dev/" + switch_by_hand(guest), text, flags=re.M)
+    guest.sh(f"cat >/tmp/job.fio <<'EOF'\n{text}\n{more}\nEOF\nfio --output-format=terse /tmp/job.fio", stall=300, total=900)
+    back(guest)
 
 
 @pytest.mark.wide

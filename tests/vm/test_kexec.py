@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Another kernel in the same domain: by kexec, which the drivers are told of, and after a crash, which they are not."""
-import subprocess
-
 import pytest
 
 import guestmodules
@@ -20,11 +18,7 @@ KEXEC = "LD_LIBRARY_PATH=/payload/kexec /payload/kexec/kexec"
 @pytest.fixture(scope="module")
 def kexec():
     """Debian's kexec, unpacked but not installed here, and what it needs."""
-    place = guestmodules.OUT / "kexec"
-    place.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["sh", "-ec", "rm -f *.deb; apt-get -q download kexec-tools; dpkg-deb -x *.deb ."],
-                   cwd=place, check=True, capture_output=True)
-    program = str(place / "sbin/kexec")
+    program = str(guestmodules.unpacked("kexec-tools") / "sbin/kexec")
     return [program, *guestmodules.libraries_of(program)]
 
 
