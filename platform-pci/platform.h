@@ -91,8 +91,15 @@ void clock_settle(void);
 u64 clock_xen_time(void);
 
 /* timer.c: the clock event device */
+struct timer_use {
+	u64 told;	/* hypercalls */
+	u64 saved;	/* changes that needed none */
+	u64 early;	/* events for nothing */
+};
+
 int timer_init(void);
 void timer_exit(void);
+void timer_usage(struct timer_use *sum);
 
 /* unplug.c */
 int unplug_init(void);

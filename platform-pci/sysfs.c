@@ -54,6 +54,17 @@ static ssize_t ports_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(ports);
 
+static ssize_t timer_show(struct device *dev, struct device_attribute *attr,
+			  char *buf)
+{
+	struct timer_use u;
+
+	timer_usage(&u);
+	return sysfs_emit(buf, "told %llu saved %llu early %llu\n", u.told,
+			  u.saved, u.early);
+}
+static DEVICE_ATTR_RO(timer);
+
 static ssize_t resumes_show(struct device *dev, struct device_attribute *attr,
 			    char *buf)
 {
@@ -85,6 +96,7 @@ static struct attribute *device_attrs[] = {
 	&dev_attr_evtchn_abi.attr,
 	&dev_attr_grants.attr,
 	&dev_attr_ports.attr,
+	&dev_attr_timer.attr,
 	&dev_attr_resumes.attr,
 	&dev_attr_unplug.attr,
 	NULL

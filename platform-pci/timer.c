@@ -20,6 +20,7 @@
 
 #include "evtchn.h"
 #include "hypercall.h"
+#include "timer_lazy.h"
 #include "upcall.h"
 #include "vcpu.h"
 
@@ -36,11 +37,15 @@ MODULE_PARM_DESC(timer,
 /**
  * struct xen_timer - a CPU's clock event device
  * @ced: what the kernel sees
+ * @lazy: what of it Xen knows; touched with interrupts off on its CPU
+ * @use: hypercalls made and saved, events that came for nothing
  * @ch: VIRQ_TIMER of the vCPU; not open: the CPU has no timer of ours
  * @name: of the interrupt
  */
 struct xen_timer {
 	struct clock_event_device ced;
+	struct timer_lazy lazy;
+	struct timer_use use;
 	struct pvhvm_evtchn ch;
 	char name[24];
 };
@@ -53,18 +58,52 @@ static u32 this_vcpu(void)
 	return vcpu_of(smp_processor_id())->id;
 }
 
-static int set_next(unsigned long delta, struct clock_event_device *ced)
+static struct xen_timer *to_timer(struct clock_event_device *ced)
+{
+	return container_of(ced, struct xen_timer, ced);
+}
+
+/* Has Xen do what @t->lazy says that it does. */
+static int tell(struct xen_timer *t)
 {
 	struct vcpu_set_singleshot_timer set = {
-		.timeout_abs_ns = clock_xen_time() + delta,
+		.timeout_abs_ns = t->lazy.armed,
 	};
 
+	t->use.told++;
+	if (t->lazy.armed == TIMER_NEVER)
+		return hypercall_vcpu(VCPUOP_stop_singleshot_timer, this_vcpu(),
+				      NULL);
 	return hypercall_vcpu(VCPUOP_set_singleshot_timer, this_vcpu(), &set);
+}
+
+static int want(struct xen_timer *t, u64 now, u64 wanted)
+{
+	if (timer_lazy_set(&t->lazy, now, wanted))
+		return tell(t);
+	t->use.saved++;
+	return 0;
+}
+
+static int set_next(unsigned long delta, struct clock_event_device *ced)
+{
+	u64 now = clock_xen_time();
+
+	return want(to_timer(ced), now, now + delta);
+}
+
+/* Until the next tick is wanted, which may be soon. */
+static int put_off(struct clock_event_device *ced)
+{
+	return want(to_timer(ced), clock_xen_time(), TIMER_NEVER);
 }
 
 static int stop(struct clock_event_device *ced)
 {
-	return hypercall_vcpu(VCPUOP_stop_singleshot_timer, this_vcpu(), NULL);
+	struct xen_timer *t = to_timer(ced);
+
+	timer_lazy_init(&t->lazy);
+	return tell(t);
 }
 
 static int set_oneshot(struct clock_event_device *ced)
@@ -75,7 +114,14 @@ static int set_oneshot(struct clock_event_device *ced)
 static irqreturn_t timer_handler(int irq, void *data)
 {
 	struct xen_timer *t = data;
+	bool again;
 
+	if (!timer_lazy_due(&t->lazy, clock_xen_time(), &again)) {
+		t->use.early++;
+		if (again)
+			tell(t);
+		return IRQ_HANDLED;
+	}
 	/* The last of a device that is being taken back may come late. */
 	if (clockevent_state_oneshot(&t->ced))
 		t->ced.event_handler(&t->ced);
@@ -98,6 +144,7 @@ static int timer_up(unsigned int cpu)
 		return 0;
 	}
 	hypercall_vcpu(VCPUOP_stop_periodic_timer, v->id, NULL);
+	timer_lazy_init(&t->lazy);
 	t->ced = (struct clock_event_device) {
 		.name = "xen",
 		.features = CLOCK_EVT_FEAT_ONESHOT,
@@ -106,7 +153,7 @@ static int timer_up(unsigned int cpu)
 		.irq = t->ch.irq,
 		.set_next_event = set_next,
 		.set_state_oneshot = set_oneshot,
-		.set_state_oneshot_stopped = stop,
+		.set_state_oneshot_stopped = put_off,
 		.set_state_shutdown = stop,
 	};
 	clockevents_config_and_register(&t->ced, NSEC_PER_SEC, TIMER_MIN_NS,
@@ -160,4 +207,22 @@ void timer_exit(void)
 	if (timer_state)
 		cpuhp_remove_state(timer_state);
 	timer_state = 0;
+}
+
+/**
+ * timer_usage() - what the timers of all CPUs have cost
+ * @sum: filled; counts since the module was loaded, moving while they are read
+ */
+void timer_usage(struct timer_use *sum)
+{
+	int cpu;
+
+	*sum = (struct timer_use) { };
+	for_each_possible_cpu(cpu) {
+		const struct timer_use *use = &per_cpu_ptr(&timers, cpu)->use;
+
+		sum->told += READ_ONCE(use->told);
+		sum->saved += READ_ONCE(use->saved);
+		sum->early += READ_ONCE(use->early);
+	}
 }
