@@ -363,7 +363,13 @@ def main(argv=None):
         args.push = [f for group in args.push for f in group]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))     # through the with blocks
     try:
-        return args.func(args)
+        code = args.func(args)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        # 'xenbed status | head': nobody listens any more, not even to the flush at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except BedError as e:
         print(f"xenbed: error: {e}", file=sys.stderr)
         return 125
