@@ -39,6 +39,7 @@ class Bed:
                              on_silence=self._serial_grew)
         self._guest = self._line_of("guest", GUEST_LINE)
         self._more = {}     # lines to further guests, by name
+        self.powered = True
         self._mark = machine.record.get("mark", "")
         self._log_seen = -1
         self._cpu_seen = ""
@@ -349,6 +350,11 @@ class Bed:
         self.reconnect_guest()
         return middle - start, time.monotonic() - middle
 
+    def cut_power(self, target):
+        """Ends the machine as a power cut would; its first disk goes to a raw image. Only logs are left."""
+        self.machine.cut_power(target)
+        self.powered = False
+
     def console(self):
         """The guest's console log so far (since the state was loaded)."""
         return watch.guest_lines(self.machine.serial_log.read_text(errors="replace"))
@@ -362,6 +368,8 @@ class Bed:
         found += watch.scan("dom0 console", watch.dom0_lines(serial))
         found += watch.scan("guest console", self.console()) if self._all_guests() else []
         found += watch.scan_xen(serial)
+        if not self.powered:
+            return found
         try:
             text = self.dom0("dmesg", stall=60).out
             found += watch.scan("dom0", watch.after_mark(text, mark) if mark else text)

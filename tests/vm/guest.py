@@ -41,7 +41,7 @@ class Guest:
 
     def alive(self):
         """Does it answer? A test may have shut it down."""
-        return bool(self.bed.xl("list guest", check=False, stall=60)) and bool(self.try_sh("true", stall=60))
+        return self.bed.powered and bool(self.bed.xl("list guest", check=False, stall=60)) and bool(self.try_sh("true", stall=60))
 
     def leaks(self):
         """What the debug kernel's kmemleak finds twice; the second look is at what is older than 5 s."""
