@@ -64,7 +64,7 @@ static struct xen_timer *to_timer(struct clock_event_device *ced)
 }
 
 /* Has Xen do what @t->lazy says that it does. */
-static int tell(struct xen_timer *t)
+static int arm(struct xen_timer *t)
 {
 	struct vcpu_set_singleshot_timer set = {
 		.timeout_abs_ns = t->lazy.armed,
@@ -77,10 +77,10 @@ static int tell(struct xen_timer *t)
 	return hypercall_vcpu(VCPUOP_set_singleshot_timer, this_vcpu(), &set);
 }
 
-static int want(struct xen_timer *t, u64 now, u64 wanted)
+static int rearm(struct xen_timer *t, u64 now, u64 wanted)
 {
 	if (timer_lazy_set(&t->lazy, now, wanted))
-		return tell(t);
+		return arm(t);
 	t->use.saved++;
 	return 0;
 }
@@ -89,13 +89,13 @@ static int set_next(unsigned long delta, struct clock_event_device *ced)
 {
 	u64 now = clock_xen_time();
 
-	return want(to_timer(ced), now, now + delta);
+	return rearm(to_timer(ced), now, now + delta);
 }
 
 /* Until the next tick is wanted, which may be soon. */
 static int put_off(struct clock_event_device *ced)
 {
-	return want(to_timer(ced), clock_xen_time(), TIMER_NEVER);
+	return rearm(to_timer(ced), clock_xen_time(), TIMER_NEVER);
 }
 
 static int stop(struct clock_event_device *ced)
@@ -103,7 +103,7 @@ static int stop(struct clock_event_device *ced)
 	struct xen_timer *t = to_timer(ced);
 
 	timer_lazy_init(&t->lazy);
-	return tell(t);
+	return arm(t);
 }
 
 static int set_oneshot(struct clock_event_device *ced)
@@ -119,7 +119,7 @@ static irqreturn_t timer_handler(int irq, void *data)
 	if (!timer_lazy_due(&t->lazy, clock_xen_time(), &again)) {
 		t->use.early++;
 		if (again)
-			tell(t);
+			arm(t);
 		return IRQ_HANDLED;
 	}
 	/* The last of a device that is being taken back may come late. */
