@@ -21,7 +21,7 @@ typedef uint64_t u64;
 #endif
 
 #define TIMER_NEVER	(~0ull)
-/* An event so much too early is in time (ns): Xen rounds, clocks differ. */
+/* An event so much too early is in time (ns): telling Xen again takes as long. */
 #define TIMER_SLACK	2000
 
 /**
@@ -83,21 +83,18 @@ static inline bool timer_lazy_set(struct timer_lazy *t, u64 now, u64 wanted)
  * @now: the time
  * @tell: where it goes whether Xen has to be told of the time in @t->armed
  *
+ * One that is not what the kernel waits for may be of an earlier time; or of
+ * this one, and so much too soon (Xen's "timer_slop", 50 us) that it looks like
+ * the former. Hence Xen is told in any case.
  * Return: is it what the kernel waits for?
  */
 static inline bool timer_lazy_due(struct timer_lazy *t, u64 now, bool *tell)
 {
-	*tell = false;
-	if (t->wanted <= now + TIMER_SLACK) {
-		t->armed = TIMER_NEVER;
-		return true;
-	}
-	/* else it is of a time that was replaced after Xen had sent it */
-	if (t->armed <= now + TIMER_SLACK) {
-		t->armed = t->wanted;
-		*tell = t->wanted != TIMER_NEVER;
-	}
-	return false;
+	bool due = t->wanted <= now + TIMER_SLACK;
+
+	t->armed = due ? TIMER_NEVER : t->wanted;
+	*tell = t->armed != TIMER_NEVER;
+	return due;
 }
 
 #endif

@@ -167,11 +167,13 @@ def test_ticks_by_xens_timer(guest):
     for cpu in range(2):
         assert xen_after[cpu] - xen[cpu] > 50
         assert apic_after[cpu] - apic[cpu] < 5
-    # a CPU that waits for a disk for a moment does not set its tick anew
+    # CPUs that wait for each other for moments do not set their ticks anew
     saved = guest.numbers("timer")["saved"]
-    guest.sh("dd if=/dev/sda of=/dev/null bs=4k count=200 iflag=direct status=none")
+    guest.sh("cd /tmp; mkfifo there back; (timeout 60 taskset -c 1 sh -c 'while read x <&3; do echo $x >&4; done' "
+             "3<>there 4<>back &); taskset -c 0 sh -c 'i=0; while [ $i -lt 500 ]; do echo x >&3; read y <&4; "
+             "i=$((i + 1)); done' 3<>there 4<>back; rm there back", stall=120)
     print("timer:", guest.platform("timer"))
-    assert guest.numbers("timer")["saved"] - saved > 50
+    assert guest.numbers("timer")["saved"] - saved > 100
     guest.unload("platform")
     assert timers(guest)[0] == before
     guest.sh("sleep 1")
