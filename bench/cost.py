@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What a guest's work cost: CPU time by Xen's books, exits, hypercalls and interrupts by xentrace."""
+import collections
 import re
 
 TRACE_SECONDS = 2
@@ -38,24 +39,30 @@ class Trace:
         self.bed.dom0(f"kill -INT $(cat {FILE}.pid); i=0; while kill -0 $(cat {FILE}.pid) 2>/dev/null; "
                       "do i=$((i + 1)); [ $i -lt 100 ] || exit 1; sleep 0.1; done", check=False)
 
+    def _summary(self):
+        return self.bed.dom0(f"xenalyze --svm-mode --summary {FILE} 2>/dev/null", stall=300).out
+
     def counts(self, domid):
-        """What one domain did, see read_summary()."""
-        text = self.bed.dom0(f"xenalyze --svm-mode --summary {FILE} 2>/dev/null", stall=300).out
-        return read_summary(text, domid)
+        """{'exits', 'hypercalls', 'interrupts'}: n, of one domain."""
+        reasons, interrupts = read_summary(self._summary(), domid)
+        return {"exits": sum(reasons.values()), "hypercalls": reasons["VMEXIT_VMMCALL"], "interrupts": interrupts}
+
+    def reasons(self, domid):
+        """Exits of one domain by reason."""
+        return read_summary(self._summary(), domid)[0]
 
 
 def read_summary(text, domid):
-    """{'exits', 'hypercalls', 'interrupts'}: n, over a domain's vCPUs, from xenalyze's summary.
+    """(exits by reason, interrupts), over a domain's vCPUs, from xenalyze's summary.
 
     Which hypercalls they were it tells for one vCPU only.
     """
     part = re.search(rf"\|-- Domain {domid} --\|(.*?)(\n\|-- Domain|\Z)", text, re.S)
     if not part:
         raise ValueError(f"xenalyze tells nothing of domain {domid}")
-    counts = dict.fromkeys(("exits", "hypercalls", "interrupts"), 0)
+    reasons, interrupts = collections.Counter(), 0
     for vcpu in re.findall(r"^Exit reasons:\n((?: .*\n)*)Guest interrupt counts:\n((?: .*\n)*)", part[1], re.M):
-        exits = dict(re.findall(r"^ (VMEXIT_\w+)\s+(\d+) ", vcpu[0], re.M))
-        counts["exits"] += sum(int(n) for n in exits.values())
-        counts["hypercalls"] += int(exits.get("VMEXIT_VMMCALL", 0))
-        counts["interrupts"] += sum(int(n) for n in re.findall(r"^  \[ *\d+\] (\d+)$", vcpu[1], re.M))
-    return counts
+        for reason, number in re.findall(r"^ (VMEXIT_\w+)\s+(\d+) ", vcpu[0], re.M):
+            reasons[reason] += int(number)
+        interrupts += sum(int(n) for n in re.findall(r"^  \[ *\d+\] (\d+)$", vcpu[1], re.M))
+    return reasons, interrupts

@@ -94,7 +94,7 @@ class Pvhvm(Guest):
 
 
 class Other(Pvhvm):
-    """The same with other modules, to hold two versions against each other."""
+    """The same with other modules or parameters, to hold two versions against each other."""
 
     name = "other"
 
@@ -130,11 +130,13 @@ NAMES = (*KINDS, Dom0.name)
 MOST_GUESTS = 3
 
 
-def bring_up(bed, names, vcpus, params, other):
+def bring_up(bed, names, vcpus, params, other, other_params):
     """The variants of these names, paused; other: folder with the modules of the variant of that name."""
-    Pvhvm.modules = guestmodules.build_modules() if "pvhvm" in names else ()
-    Other.modules = [str(pathlib.Path(other) / f"{name}.ko") for name in guestmodules.NAMES] if other else ()
-    Pvhvm.params = params
+    if "pvhvm" in names or "other" in names and not other:
+        Pvhvm.modules = Other.modules = guestmodules.build_modules()
+    if other:
+        Other.modules = [str(pathlib.Path(other) / f"{name}.ko") for name in guestmodules.NAMES]
+    Pvhvm.params, Other.params = params, other_params
     # no holes: reading one is not what reading a disk is
     bed.dom0("iperf3 -s -D >/dev/null 2>&1; for n in 0 1 2 3; do "
              "dd if=/dev/zero of=/bed/data$n.img bs=1M count=256 conv=notrunc status=none; done", stall=300)
