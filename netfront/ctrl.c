@@ -30,7 +30,7 @@ static void ctrl_push(struct netf_ctrl *ctrl,
 	struct xen_netif_ctrl_sring *sring = ctrl->sring;
 	RING_IDX old = ctrl->prod;
 
-	sring->ring[old & (CTRL_SIZE - 1)].req = *req;
+	PVHVM_RING_ENTRY(sring, old, CTRL_SIZE)->req = *req;
 	WRITE_ONCE(sring->rsp_event, old + 1);
 	ctrl->prod++;
 	virt_wmb();	/* the request, before the backend is told of it */
@@ -69,7 +69,7 @@ static int ctrl_answer(struct netf_dev *nd,
 	}
 	pvhvm_evtchn_useful(&ctrl->chan);
 	virt_rmb();	/* the answer after the promise that it is there */
-	memcpy(&rsp, &ctrl->sring->ring[idx & (CTRL_SIZE - 1)].rsp,
+	memcpy(&rsp, &PVHVM_RING_ENTRY(ctrl->sring, idx, CTRL_SIZE)->rsp,
 	       sizeof(rsp));
 	barrier();	/* what is judged is the copy */
 	if (!netf_ctrl_answers(req, &rsp)) {

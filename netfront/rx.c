@@ -74,7 +74,7 @@ static void rx_fill(struct netf_queue *q)
 				mod_timer(&rx->refill, jiffies + HZ / 10);
 			break;
 		}
-		rx->sring->ring[rx->prod & (NETF_RX_SIZE - 1)].req =
+		PVHVM_RING_ENTRY(rx->sring, rx->prod, NETF_RX_SIZE)->req =
 			(struct netif_rx_request){
 				.id = rx->prod & (NETF_RX_SIZE - 1),
 				.gref = slot->ref,
@@ -302,7 +302,7 @@ static enum netf_breach rx_take(struct netf_queue *q, RING_IDX idx,
 	enum netf_breach breach;
 
 	BUILD_BUG_ON(sizeof(copy) != sizeof(rx->sring->ring[0]));
-	copy.raw = READ_ONCE(*(u64 *)&rx->sring->ring[idx & (NETF_RX_SIZE - 1)]);
+	copy.raw = READ_ONCE(*(u64 *)PVHVM_RING_ENTRY(rx->sring, idx, NETF_RX_SIZE));
 	breach = netf_rx_step(&rx->state, idx, &copy, &piece);
 	if (unlikely(breach))
 		return breach;

@@ -34,7 +34,7 @@ struct tx_cursor {
 
 static struct netif_tx_request *tx_request(struct netf_tx *tx, RING_IDX idx)
 {
-	return &tx->sring->ring[idx & (NETF_TX_SIZE - 1)].req;
+	return &PVHVM_RING_ENTRY(tx->sring, idx, NETF_TX_SIZE)->req;
 }
 
 /* Ring slots that can be filled. Exact for the sender, a guess for others. */

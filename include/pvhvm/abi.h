@@ -30,4 +30,18 @@
 #include <xen-public/io/ring.h>
 #include <xen-public/io/xenbus.h>
 
+/*
+ * A ring's entries are an array of one in Xen's headers (4.17), and of variable
+ * length in fact. A kernel that checks bounds (UBSAN; Debian's 7.3) complains of
+ * each entry but the first; so they are reached from the first one's address.
+ */
+#define PVHVM_RING_ENTRY(sring, idx, size)	\
+	(&(sring)->ring[0] + ((idx) & ((size) - 1)))
+#undef RING_GET_REQUEST
+#define RING_GET_REQUEST(r, idx)	\
+	(&PVHVM_RING_ENTRY((r)->sring, idx, RING_SIZE(r))->req)
+#undef RING_GET_RESPONSE
+#define RING_GET_RESPONSE(r, idx)	\
+	(&PVHVM_RING_ENTRY((r)->sring, idx, RING_SIZE(r))->rsp)
+
 #endif /* PVHVM_ABI_H */

@@ -51,6 +51,12 @@ def no_bug(tree):
                 "the guest must survive: no BUG(), no panic()", True)
 
 
+@check("ring entries", {"netfront/a.c": "void f(void)\n{\n\tx = s->ring[i & 3].req;\n}\n"})
+def ring_entries(tree):
+    """Beyond the first they are out of bounds of the array that Xen's headers declare: a kernel may check."""
+    return grep(tree, tree.code(*MODULE_DIRS, "include"), r"->ring\[(?!0\])", "not by PVHVM_RING_ENTRY()", True)
+
+
 # Header of include/pvhvm: lowest layer that offers it.
 LAYER = {"platform-pci": 0, "xenbus": 1, "netfront": 2, "blkfront": 2}
 UPPER_HEADERS = {"bus.h": 1, "xs.h": 1}
