@@ -147,15 +147,20 @@ def test_bare(guest, evtchn, clock):
     guest.unload("xenbus", "platform")
 
 
-@pytest.mark.core
-def test_save_restore(guest):
-    """Disk and network at work: nothing lost, nothing left, everything goes on."""
+def comes_back(guest, away):
+    """Disk and network at work, away and back in a new domain: nothing lost, nothing left, everything goes on."""
     name = busy_guest(guest, 60)
     before = counts(guest)
-    print(guest.bed.save_restore())
+    print(away())
     assert guest.platform("resumes") == "1"
     check_clock(guest)
     check_life(guest, name, before)
+
+
+@pytest.mark.core
+def test_save_restore(guest):
+    """Saved and restored while it works."""
+    comes_back(guest, guest.bed.save_restore)
     # the emulated card stays away: a look at the bus does not bring it back
     guest.sh("echo 1 >/sys/bus/pci/rescan; sleep 1")
     assert "eth0" not in guest.sh("ls /sys/class/net").split()
@@ -193,12 +198,7 @@ def test_save_that_fails(guest):
 @pytest.mark.wide
 def test_migrate(guest):
     """Live, to the host it is on: memory is copied while it works, and a new domain goes on."""
-    name = busy_guest(guest, 60)
-    before = counts(guest)
-    print(guest.bed.migrate())
-    assert guest.platform("resumes") == "1"
-    check_clock(guest)
-    check_life(guest, name, before)
+    comes_back(guest, guest.bed.migrate)
 
 
 def offers(guest, queues, persistent):
