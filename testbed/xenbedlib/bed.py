@@ -7,7 +7,7 @@ import shlex
 import tarfile
 import time
 
-from . import cache, images, outer, progress, session, states, watch
+from . import cache, hosttool, outer, progress, session, states, watch
 from .channel import Channel, LineDown
 from .errors import BedError, CommandFailed, EmulatorFault, Stalled, Unhealthy
 from .guestcfg import GUEST_LINE, GuestConfig
@@ -57,7 +57,7 @@ class Bed:
 
         keep leaves the machine up when this process ends ('xenbed up').
         """
-        images.need_host_tools()
+        hosttool.install_missing()
         owner = session.me("up" if keep else "run", what or f"test of {states.name_of(state)}")
         fd = session.lock(owner, wait)
         try:
