@@ -337,12 +337,15 @@ class Bed:
     def migrate(self):
         """'xl migrate' to the host the guest is on; seconds in it, and until its agent answers.
 
-        For a moment there are two device models, which cannot listen on one socket.
+        For a moment there are two device models, which cannot listen on one socket, and two domains, which may
+        share a disk if they are one by their uuid.
         """
         name = self.config.name
         self._guest.close()
         socket = f"{self.config.line}.{int(time.time())}"
-        self.dom0(f"sed 's#path={self.config.line},#path={socket},#' /bed/{name}.cfg >/bed/arrives.cfg")
+        self.dom0(f"sed 's#path={self.config.line},#path={socket},#' /bed/{name}.cfg >/bed/arrives.cfg; "
+                  f"vm=$(xenstore-read /local/domain/$(xl domid {name})/vm) && "
+                  "echo \"uuid = '${vm#/vm/}'\" >>/bed/arrives.cfg")
         start = time.monotonic()
         self.xl(f"migrate -C /bed/arrives.cfg -s '' {name} 'xl migrate-receive'", stall=600, total=1200)
         middle = time.monotonic()
