@@ -49,6 +49,7 @@
 #define xen_wmb()	virt_wmb()	/* an entry is seen before its index */
 #endif
 
+#include "follow.h"
 #include "vdev.h"
 #include "vpd.h"
 #include "wire.h"
@@ -74,6 +75,7 @@ struct blkf_page {
  * @again: refused, but there is another way to ask: to be sent again
  * @next: chain of requests reaped together, BLKF_NONE at its end
  * @nr: pages in @page that are lent
+ * @cpu: where it was sent from
  * @page: as many as a request can have segments. When bouncing they are the
  *	pool's, else the request's own
  * @indirect: page with descriptors, lent as long as the queue is up
@@ -87,6 +89,7 @@ struct blkf_shadow {
 	blk_status_t result;
 	u16 next;
 	u16 nr;
+	int cpu;
 	struct blkf_page *page;
 	struct blkf_page indirect;
 };
@@ -112,6 +115,7 @@ struct blkf_stats {
 	u64 persistent_trimmed;
 
 	u64 interrupts ____cacheline_aligned_in_smp;
+	u64 moves;
 	u64 deferred;
 	u64 responses;
 	u64 errors;
@@ -121,6 +125,7 @@ struct blkf_stats {
 /**
  * struct blkf_queue - one ring
  * @ring: producing side under @send_lock, consuming side under @reap_lock
+ * @follow: where the interrupt is wanted, if it @follows; @reap_lock
  * @polled: no interrupts: whoever waits looks by himself
  * @unsent: requests in the ring that the backend was not told of; @send_lock
  * @depth: request numbers, fixed from the first connect on
@@ -142,6 +147,8 @@ struct blkf_queue {
 	unsigned int unsent;
 
 	spinlock_t reap_lock ____cacheline_aligned_in_smp;
+	struct blkf_follow follow;
+	bool follows;
 
 	spinlock_t grant_lock ____cacheline_aligned_in_smp;
 	struct pvhvm_grants grants;
@@ -266,6 +273,7 @@ unsigned int blkf_param_ring_order(void);
 unsigned int blkf_param_segments(void);
 unsigned int blkf_param_grants(void);
 bool blkf_param_persistent(void);
+bool blkf_param_follow(void);
 bool blkf_param_hold(void);
 
 /**

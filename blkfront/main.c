@@ -49,6 +49,11 @@ module_param(persistent, bool, 0444);
 MODULE_PARM_DESC(persistent,
 		 "copy data through pages that stay mapped in the backend, if it can (default true)");
 
+static bool follow = true;
+module_param(follow, bool, 0444);
+MODULE_PARM_DESC(follow,
+		 "a disk's only ring sends its interrupt to the CPU of whoever has one request at a time (default true)");
+
 static unsigned int fail_step;
 module_param(fail_step, uint, 0444);
 MODULE_PARM_DESC(fail_step,
@@ -89,6 +94,11 @@ unsigned int blkf_param_grants(void)
 bool blkf_param_persistent(void)
 {
 	return persistent;
+}
+
+bool blkf_param_follow(void)
+{
+	return follow;
 }
 
 bool blkf_param_hold(void)

@@ -10,6 +10,19 @@
 
 /* ---- interrupt ---- */
 
+/* Send the interrupt to where it is wanted next time. */
+static void queue_follow(struct blkf_queue *q, unsigned int chain)
+{
+	unsigned int in_flight = READ_ONCE(q->ring.req_prod_pvt) -
+				 q->ring.rsp_cons;
+	int cpu = blkf_follow_look(&q->follow, q->shadow[chain].cpu, in_flight);
+
+	if (cpu == BLKF_FOLLOW_STAY)
+		return;
+	pvhvm_evtchn_move(&q->ch, cpu);
+	q->stats.moves++;
+}
+
 /* A little at once; what is more is the thread's. Until then no event comes. */
 static irqreturn_t queue_interrupt(int irq, void *data)
 {
@@ -24,6 +37,8 @@ static irqreturn_t queue_interrupt(int irq, void *data)
 	q->stats.interrupts++;
 	chain = blkf_request_reap(q, BLKF_REAP_SOME, &rest);
 	q->stats.deferred += rest;
+	if (q->follows && chain != BLKF_NONE)
+		queue_follow(q, chain);
 	spin_unlock(&q->reap_lock);
 	blkf_request_complete(q, chain);
 	return rest ? IRQ_WAKE_THREAD : IRQ_HANDLED;
@@ -266,6 +281,21 @@ unsigned int blkf_queues_grants(struct blkf_dev *dev)
 	return sum;
 }
 
+/* The only ring for all CPUs goes where it is wanted, each of several stays. */
+static void queue_settle(struct blkf_queue *q, unsigned int cpu)
+{
+	bool only = q->dev->nr_queues - q->dev->nr_poll == 1;
+
+	spin_lock_irq(&q->reap_lock);
+	blkf_follow_init(&q->follow, cpu);
+	q->follows = only && blkf_param_follow();
+	spin_unlock_irq(&q->reap_lock);
+	if (q->follows)
+		pvhvm_evtchn_move(&q->ch, cpu);
+	else
+		pvhvm_evtchn_set_cpu(&q->ch, cpu);
+}
+
 void blkf_queues_spread(struct blkf_dev *dev)
 {
 	const unsigned int *map = dev->tag_set.map[HCTX_TYPE_DEFAULT].mq_map;
@@ -277,7 +307,7 @@ void blkf_queues_spread(struct blkf_dev *dev)
 			continue;
 		for_each_online_cpu(cpu) {
 			if (map[cpu] == i) {
-				pvhvm_evtchn_set_cpu(&dev->queue[i].ch, cpu);
+				queue_settle(&dev->queue[i], cpu);
 				break;
 			}
 		}

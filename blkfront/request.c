@@ -183,6 +183,7 @@ static void request_commit(struct blkf_queue *q, struct blkf_shadow *sh,
 	sh->rq = rq;
 	sh->op = op;
 	sh->indirect_op = indirect_op;
+	sh->cpu = raw_smp_processor_id();
 	blk_mq_start_request(rq);
 	/* pairs with request_answered(): all of @sh is seen before its state */
 	smp_store_release(&sh->state, BLKF_REQ_SENT);

@@ -126,6 +126,7 @@ static struct sysfs_stat sysfs_stats[] = {
 	SYSFS_STAT(persistent_grown),
 	SYSFS_STAT(persistent_trimmed),
 	SYSFS_STAT(interrupts),
+	SYSFS_STAT(moves),
 	SYSFS_STAT(deferred),
 	SYSFS_STAT(responses),
 	SYSFS_STAT(errors),

@@ -109,6 +109,17 @@ static inline void pvhvm_evtchn_useful(struct pvhvm_evtchn *ch)
 }
 
 /**
+ * pvhvm_evtchn_move() - send this channel's events to a CPU
+ * @ch: an open channel
+ * @cpu: a CPU; without effect if it is offline or not among those that the
+ *	interrupt's affinity allows
+ *
+ * Leaves the affinity as it is: the user's word counts. Costs one hypercall
+ * (EVTCHNOP_bind_vcpu) if it changes anything. Context: any.
+ */
+void pvhvm_evtchn_move(struct pvhvm_evtchn *ch, unsigned int cpu);
+
+/**
  * pvhvm_evtchn_set_cpu() - prefer a CPU for this channel
  * @ch: an open channel
  * @cpu: a CPU; one that is offline is left for later without an error
