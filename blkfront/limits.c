@@ -7,74 +7,71 @@
 
 #include <linux/slab.h>
 
-static unsigned int limits_key(struct blkf_dev *dev, const char *key,
-			       unsigned int max, unsigned int def)
+static bool limits_is_mode_r(struct blkf_dev *dev)
 {
-	return pvhvm_xs_read_uint(dev->pdev->otherend, key, max, def);
-}
-
-static bool limits_flag(struct blkf_dev *dev, const char *key)
-{
-	return limits_key(dev, key, 1, 0);
-}
-
-static void limits_read_flush(struct blkf_dev *dev)
-{
-	dev->flush_cache = limits_flag(dev, "feature-flush-cache");
-	dev->barrier = limits_flag(dev, "feature-barrier");
-	dev->discard = limits_flag(dev, "feature-discard");
-	dev->degraded = 0;
-}
-
-static void limits_read_kind(struct blkf_dev *dev)
-{
-	unsigned int info = limits_key(dev, "info", UINT_MAX, 0);
 	char *mode = pvhvm_xs_read(PVHVM_XS_NONE, dev->pdev->otherend, "mode",
 				   NULL);
+	bool r = !IS_ERR(mode) && !strcmp(mode, "r");
 
-	dev->cdrom = info & VDISK_CDROM;
-	dev->removable = info & VDISK_REMOVABLE;
-	dev->readonly = info & VDISK_READONLY;
-	if (!IS_ERR(mode)) {
-		if (!strcmp(mode, "r"))
-			dev->readonly = true;
+	if (!IS_ERR(mode))
 		kfree(mode);
-	}
+	return r;
 }
 
-/* Both must want it; or ours does not trust the other one. */
-static void limits_read_bounce(struct blkf_dev *dev)
+/* What kind of disk it is, and what it can beyond reading and writing. */
+static void limits_read_kind(struct blkf_dev *dev)
 {
+	enum { FLUSH, BARRIER, DISCARD, PERSISTENT, INFO };
+	struct pvhvm_xs_uint key[] = {
+		[FLUSH]		= { "feature-flush-cache", 1 },
+		[BARRIER]	= { "feature-barrier", 1 },
+		[DISCARD]	= { "feature-discard", 1 },
+		[PERSISTENT]	= { "feature-persistent", 1 },
+		[INFO]		= { "info", UINT_MAX },
+	};
 	bool untrusted = !pvhvm_xs_read_uint(dev->pdev->nodename, "trusted", 1,
 					     1);
 
+	pvhvm_xs_read_uints(dev->pdev->otherend, key, ARRAY_SIZE(key));
+	dev->flush_cache = key[FLUSH].value;
+	dev->barrier = key[BARRIER].value;
+	dev->discard = key[DISCARD].value;
+	dev->degraded = 0;
+	/* Both must want it; or ours does not trust the other one. */
 	dev->bounce = untrusted ||
-		      (blkf_param_persistent() &&
-		       limits_flag(dev, "feature-persistent"));
+		      (blkf_param_persistent() && key[PERSISTENT].value);
+	dev->cdrom = key[INFO].value & VDISK_CDROM;
+	dev->removable = key[INFO].value & VDISK_REMOVABLE;
+	dev->readonly = key[INFO].value & VDISK_READONLY ||
+			limits_is_mode_r(dev);
 }
 
 static int limits_read_props(struct blkf_dev *dev, struct blkf_props *p)
 {
-	const char *why;
+	enum { SECTOR, PHYSICAL, GRANULARITY, ALIGNMENT, SECURE };
+	struct pvhvm_xs_uint key[] = {
+		[SECTOR]	= { "sector-size", UINT_MAX, BLKF_SECTOR_SIZE },
+		[PHYSICAL]	= { "physical-sector-size", UINT_MAX },
+		[GRANULARITY]	= { "discard-granularity", UINT_MAX },
+		[ALIGNMENT]	= { "discard-alignment", UINT_MAX },
+		[SECURE]	= { "discard-secure", 1 },
+	};
+	const char *dir = dev->pdev->otherend, *why;
 	int err;
 
 	memset(p, 0, sizeof(*p));
-	err = pvhvm_xs_read_u64(PVHVM_XS_NONE, dev->pdev->otherend, "sectors",
-				&p->capacity);
+	err = pvhvm_xs_read_u64(PVHVM_XS_NONE, dir, "sectors", &p->capacity);
 	if (err) {
 		pvhvm_dev_error(dev->pdev, err,
 				"the backend does not tell the disk's size");
 		return err;
 	}
-	p->sector_size = limits_key(dev, "sector-size", UINT_MAX,
-				    BLKF_SECTOR_SIZE);
-	p->physical_size = limits_key(dev, "physical-sector-size", UINT_MAX,
-				      p->sector_size);
-	p->discard_granularity = limits_key(dev, "discard-granularity",
-					    UINT_MAX, 0);
-	p->discard_alignment = limits_key(dev, "discard-alignment", UINT_MAX,
-					  0);
-	p->secure = limits_flag(dev, "discard-secure");
+	pvhvm_xs_read_uints(dir, key, ARRAY_SIZE(key));
+	p->sector_size = key[SECTOR].value;
+	p->physical_size = key[PHYSICAL].value ?: p->sector_size;
+	p->discard_granularity = key[GRANULARITY].value;
+	p->discard_alignment = key[ALIGNMENT].value;
+	p->secure = key[SECURE].value;
 	why = blkf_props_clamp(p, dev->discard);
 	if (why) {
 		pvhvm_dev_error(dev->pdev, -EINVAL, "the backend tells an %s",
@@ -88,9 +85,7 @@ int blkf_limits_read(struct blkf_dev *dev)
 {
 	int err;
 
-	limits_read_flush(dev);
 	limits_read_kind(dev);
-	limits_read_bounce(dev);
 	err = blkf_step("properties") ?: limits_read_props(dev, &dev->props);
 	if (!err)
 		blkf_identity_serial(dev);

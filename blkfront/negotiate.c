@@ -10,12 +10,6 @@
 
 #include <xen-public/io/protocols.h>
 
-static unsigned int negotiate_read(struct blkf_dev *dev, const char *key,
-				   unsigned int def)
-{
-	return pvhvm_xs_read_uint(dev->pdev->otherend, key, UINT_MAX, def);
-}
-
 /*
  * A disk that is there already has as many hardware queues as its rings had.
  * More are of no use to it. For fewer the block layer must have no request,
@@ -35,9 +29,8 @@ static void negotiate_shrink(struct blkf_dev *dev, unsigned int nr)
 	blkf_queues_quiesce(dev);
 }
 
-static void negotiate_choose_queues(struct blkf_dev *dev)
+static void negotiate_choose_queues(struct blkf_dev *dev, unsigned int offered)
 {
-	unsigned int offered = negotiate_read(dev, "multi-queue-max-queues", 1);
 	unsigned int nr;
 
 	if (dev->disk) {
@@ -57,14 +50,21 @@ static void negotiate_choose_queues(struct blkf_dev *dev)
 
 static void negotiate_choose(struct blkf_dev *dev)
 {
+	enum { QUEUES, ORDER, PAGES, SEGMENTS };
+	struct pvhvm_xs_uint key[] = {
+		[QUEUES]   = { "multi-queue-max-queues", UINT_MAX, 1 },
+		[ORDER]    = { "max-ring-page-order", UINT_MAX },
+		[PAGES]    = { "max-ring-pages", UINT_MAX },
+		[SEGMENTS] = { "feature-max-indirect-segments", UINT_MAX },
+	};
 	unsigned int order;
 
-	negotiate_choose_queues(dev);
-	order = blkf_ring_order(blkf_param_ring_order(),
-				negotiate_read(dev, "max-ring-page-order", 0),
-				negotiate_read(dev, "max-ring-pages", 0));
+	pvhvm_xs_read_uints(dev->pdev->otherend, key, ARRAY_SIZE(key));
+	negotiate_choose_queues(dev, key[QUEUES].value);
+	order = blkf_ring_order(blkf_param_ring_order(), key[ORDER].value,
+				key[PAGES].value);
 	dev->max_segs = blkf_segments(blkf_param_segments(),
-				      negotiate_read(dev, "feature-max-indirect-segments", 0));
+				      key[SEGMENTS].value);
 	if (!dev->disk)
 		dev->depth = blkf_ring_entries(order);
 	dev->ring_order = order;
@@ -72,8 +72,8 @@ static void negotiate_choose(struct blkf_dev *dev)
 
 /* ---- keys out ---- */
 
-static int negotiate_publish_ring(u32 txn, struct blkf_queue *q,
-				  const char *dir)
+static int negotiate_publish_ring(struct pvhvm_xs_txn *txn,
+				  struct blkf_queue *q, const char *dir)
 {
 	unsigned int i;
 	char key[24];
@@ -93,7 +93,8 @@ static int negotiate_publish_ring(u32 txn, struct blkf_queue *q,
 				      q->ch.port);
 }
 
-static int negotiate_publish_queue(u32 txn, struct blkf_queue *q)
+static int negotiate_publish_queue(struct pvhvm_xs_txn *txn,
+				   struct blkf_queue *q)
 {
 	struct blkf_dev *dev = q->dev;
 	char *dir;
@@ -110,29 +111,23 @@ static int negotiate_publish_queue(u32 txn, struct blkf_queue *q)
 	return err;
 }
 
-/* A key of an earlier connection that this one does not use. */
-static int negotiate_remove(u32 txn, struct blkf_dev *dev, const char *key)
-{
-	int err = pvhvm_xs_rm(txn, dev->pdev->nodename, key);
-
-	return err == -ENOENT ? 0 : err;
-}
-
-static int negotiate_publish_counts(u32 txn, struct blkf_dev *dev)
+static int negotiate_publish_counts(struct pvhvm_xs_txn *txn,
+				    struct blkf_dev *dev)
 {
 	const char *dir = dev->pdev->nodename;
 	int err;
 
+	/* keys of an earlier connection that this one does not use go */
 	if (dev->nr_queues == 1)
-		err = negotiate_remove(txn, dev, "multi-queue-num-queues");
+		err = pvhvm_xs_rm(txn, dir, "multi-queue-num-queues");
 	else
 		err = pvhvm_xs_printf(txn, dir, "multi-queue-num-queues", "%u",
 				      dev->nr_queues);
 	if (err)
 		return err;
 	if (!dev->ring_order)
-		return negotiate_remove(txn, dev, "ring-page-order") ?:
-		       negotiate_remove(txn, dev, "num-ring-pages");
+		return pvhvm_xs_rm(txn, dir, "ring-page-order") ?:
+		       pvhvm_xs_rm(txn, dir, "num-ring-pages");
 	/* two names for the same, see note 3 in blkif.h */
 	return pvhvm_xs_printf(txn, dir, "ring-page-order", "%u",
 			       dev->ring_order) ?:
@@ -140,7 +135,7 @@ static int negotiate_publish_counts(u32 txn, struct blkf_dev *dev)
 			       1u << dev->ring_order);
 }
 
-static int negotiate_publish(u32 txn, void *arg)
+static int negotiate_publish(struct pvhvm_xs_txn *txn, void *arg)
 {
 	struct blkf_dev *dev = arg;
 	const char *dir = dev->pdev->nodename;

@@ -274,6 +274,54 @@ void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 	}
 }
 
+/* ---- carrier ---- */
+
+/*
+ * The backend's carrier may change at any time. Not under the device's lock:
+ * remove() holds it while it waits for us.
+ */
+static void device_carrier_changed(struct pvhvm_xs_watch *watch,
+				   const char *path)
+{
+	struct netf_dev *nd = container_of(watch, struct netf_dev,
+					   carrier_watch);
+
+	rtnl_lock();
+	nd->feat.carrier = netf_read_carrier(nd);
+	if (!nd->live || nd->broken || !nd->feat.carrier)
+		netif_carrier_off(nd->netdev);
+	else
+		netif_carrier_on(nd->netdev);
+	rtnl_unlock();
+}
+
+static int device_watch_carrier(struct netf_dev *nd)
+{
+	char *path;
+	int err;
+
+	if (netf_fail_step(nd, "carrier"))
+		return -ENOMEM;
+	path = kasprintf(GFP_KERNEL, "%s/carrier", nd->pdev->otherend);
+	if (!path)
+		return -ENOMEM;
+	nd->carrier_watch.path = path;
+	nd->carrier_watch.fn = device_carrier_changed;
+	err = pvhvm_xs_watch(&nd->carrier_watch);
+	if (err) {
+		kfree(path);
+		nd->carrier_watch.path = NULL;
+	}
+	return err;
+}
+
+static void device_unwatch_carrier(struct netf_dev *nd)
+{
+	pvhvm_xs_unwatch(&nd->carrier_watch);
+	kfree(nd->carrier_watch.path);
+	nd->carrier_watch.path = NULL;
+}
+
 /* ---- suspend ---- */
 
 int netf_suspend(struct pvhvm_device *pdev)
@@ -291,10 +339,16 @@ void netf_cancel(struct pvhvm_device *pdev)
 int netf_resume(struct pvhvm_device *pdev)
 {
 	struct netf_dev *nd = pvhvm_get_drvdata(pdev);
+	int err;
 
 	device_disconnect(nd);
 	nd->failures = 0;
 	device_restart(nd);
+	device_unwatch_carrier(nd);
+	err = device_watch_carrier(nd);
+	if (err)
+		dev_warn(&pdev->dev,
+			 "the backend's carrier is not followed (%d)\n", err);
 	return 0;
 }
 
@@ -336,43 +390,6 @@ static void device_farewell(struct netf_dev *nd)
 	unregister_netdev(nd->netdev);
 	cancel_delayed_work_sync(&nd->renegotiate);
 	netf_mcast_stop(nd);
-}
-
-/*
- * The backend's carrier may change at any time. Not under the device's lock:
- * remove() holds it while it waits for us.
- */
-static void device_carrier_changed(struct pvhvm_xs_watch *watch,
-				   const char *path)
-{
-	struct netf_dev *nd = container_of(watch, struct netf_dev,
-					   carrier_watch);
-
-	rtnl_lock();
-	nd->feat.carrier = netf_read_carrier(nd);
-	if (!nd->live || nd->broken || !nd->feat.carrier)
-		netif_carrier_off(nd->netdev);
-	else
-		netif_carrier_on(nd->netdev);
-	rtnl_unlock();
-}
-
-static int device_watch_carrier(struct netf_dev *nd)
-{
-	char *path;
-	int err;
-
-	if (netf_fail_step(nd, "carrier"))
-		return -ENOMEM;
-	path = kasprintf(GFP_KERNEL, "%s/carrier", nd->pdev->otherend);
-	if (!path)
-		return -ENOMEM;
-	nd->carrier_watch.path = path;
-	nd->carrier_watch.fn = device_carrier_changed;
-	err = pvhvm_xs_watch(&nd->carrier_watch);
-	if (err)
-		kfree(path);
-	return err;
 }
 
 int netf_probe(struct pvhvm_device *pdev)
@@ -424,8 +441,7 @@ void netf_remove(struct pvhvm_device *pdev)
 {
 	struct netf_dev *nd = pvhvm_get_drvdata(pdev);
 
-	pvhvm_xs_unwatch(&nd->carrier_watch);
-	kfree(nd->carrier_watch.path);
+	device_unwatch_carrier(nd);
 	device_disconnect(nd);
 	device_farewell(nd);
 	pvhvm_set_drvdata(pdev, NULL);

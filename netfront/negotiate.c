@@ -5,16 +5,12 @@
 #include "netfront.h"
 
 #include <linux/bpf.h>
+#include <linux/kernel.h>
 #include <linux/slab.h>
 #include <linux/string.h>
 
 /* Beyond any sense for a count of queues. */
 #define QUEUES_SANE	1024
-
-static bool offers(const struct netf_dev *nd, const char *key)
-{
-	return pvhvm_xs_read_uint(nd->pdev->otherend, key, 1, 0);
-}
 
 bool netf_read_carrier(const struct netf_dev *nd)
 {
@@ -23,29 +19,44 @@ bool netf_read_carrier(const struct netf_dev *nd)
 
 void netf_read_features(struct netf_dev *nd)
 {
-	const char *dir = nd->pdev->otherend;
+	enum { QUEUES, COPY, SG, TSO4, TSO6, NO_CSUM4, CSUM6, SPLIT,
+	       MCAST, MCAST_DYNAMIC, CTRL, HEADROOM, CARRIER };
+	struct pvhvm_xs_uint key[] = {
+		[QUEUES]	= { "multi-queue-max-queues", QUEUES_SANE, 1 },
+		[COPY]		= { "feature-rx-copy", 1 },
+		[SG]		= { "feature-sg", 1 },
+		[TSO4]		= { "feature-gso-tcpv4", 1 },
+		[TSO6]		= { "feature-gso-tcpv6", 1 },
+		[NO_CSUM4]	= { "feature-no-csum-offload", 1 },
+		[CSUM6]		= { "feature-ipv6-csum-offload", 1 },
+		[SPLIT]		= { "feature-split-event-channels", 1 },
+		[MCAST]		= { "feature-multicast-control", 1 },
+		[MCAST_DYNAMIC]	= { "feature-dynamic-multicast-control", 1 },
+		[CTRL]		= { "feature-ctrl-ring", 1 },
+		[HEADROOM]	= { "feature-xdp-headroom", 1 },
+		[CARRIER]	= { "carrier", 1, 1 },
+	};
 	struct netf_features *feat = &nd->feat;
 
-	feat->queues = max(1u, pvhvm_xs_read_uint(dir, "multi-queue-max-queues",
-						  QUEUES_SANE, 1));
+	pvhvm_xs_read_uints(nd->pdev->otherend, key, ARRAY_SIZE(key));
 	feat->trusted = pvhvm_xs_read_uint(nd->pdev->nodename, "trusted", 1, 1);
-	feat->rx_copy = offers(nd, "feature-rx-copy");
-	feat->sg = offers(nd, "feature-sg");
+	feat->queues = max(1u, key[QUEUES].value);
+	feat->rx_copy = key[COPY].value;
+	feat->sg = key[SG].value;
 	/* A large packet takes several slots. */
-	feat->gso_tcpv4 = feat->sg && offers(nd, "feature-gso-tcpv4");
-	feat->gso_tcpv6 = feat->sg && offers(nd, "feature-gso-tcpv6");
-	feat->csum_ipv4 = !offers(nd, "feature-no-csum-offload");
-	feat->csum_ipv6 = offers(nd, "feature-ipv6-csum-offload");
-	feat->split_channels = offers(nd, "feature-split-event-channels");
+	feat->gso_tcpv4 = feat->sg && key[TSO4].value;
+	feat->gso_tcpv6 = feat->sg && key[TSO6].value;
+	feat->csum_ipv4 = !key[NO_CSUM4].value;
+	feat->csum_ipv6 = key[CSUM6].value;
+	feat->split_channels = key[SPLIT].value;
 	/*
 	 * The static kind of filter cannot be lifted, for tcpdump, say,
 	 * without a new connection: not used.
 	 */
-	feat->mcast = offers(nd, "feature-multicast-control") &&
-		offers(nd, "feature-dynamic-multicast-control");
-	feat->ctrl = offers(nd, "feature-ctrl-ring");
-	feat->xdp_headroom = offers(nd, "feature-xdp-headroom");
-	feat->carrier = netf_read_carrier(nd);
+	feat->mcast = key[MCAST].value && key[MCAST_DYNAMIC].value;
+	feat->ctrl = key[CTRL].value;
+	feat->xdp_headroom = key[HEADROOM].value;
+	feat->carrier = key[CARRIER].value;
 }
 
 /* Keys that an earlier connection may have left and this one might not write. */
@@ -80,7 +91,7 @@ static bool is_stale(const char *name)
 	return false;
 }
 
-static int remove_stale(u32 txn, const char *dir)
+static int remove_stale(struct pvhvm_xs_txn *txn, const char *dir)
 {
 	unsigned int count, i;
 	int err = 0;
@@ -91,14 +102,13 @@ static int remove_stale(u32 txn, const char *dir)
 	for (i = 0; i < count && !err; i++) {
 		if (is_stale(names[i]))
 			err = pvhvm_xs_rm(txn, dir, names[i]);
-		if (err == -ENOENT)
-			err = 0;
 	}
 	kfree(names);
 	return err;
 }
 
-static int write_queue(u32 txn, const char *dir, const struct netf_queue *q)
+static int write_queue(struct pvhvm_xs_txn *txn, const char *dir,
+		       const struct netf_queue *q)
 {
 	int err;
 
@@ -121,7 +131,7 @@ static int write_queue(u32 txn, const char *dir, const struct netf_queue *q)
 }
 
 /* A single queue's keys are at the top, several queues' in directories. */
-static int write_queues(u32 txn, const struct netf_dev *nd)
+static int write_queues(struct pvhvm_xs_txn *txn, const struct netf_dev *nd)
 {
 	const char *dir = nd->pdev->nodename;
 	unsigned int i;
@@ -143,7 +153,7 @@ static int write_queues(u32 txn, const struct netf_dev *nd)
 	return err;
 }
 
-static int write_offloads(u32 txn, const struct netf_dev *nd)
+static int write_offloads(struct pvhvm_xs_txn *txn, const struct netf_dev *nd)
 {
 	const char *dir = nd->pdev->nodename;
 	unsigned int i;
@@ -161,7 +171,7 @@ static int write_offloads(u32 txn, const struct netf_dev *nd)
 	return err;
 }
 
-static int write_ctrl(u32 txn, const struct netf_dev *nd)
+static int write_ctrl(struct pvhvm_xs_txn *txn, const struct netf_dev *nd)
 {
 	const char *dir = nd->pdev->nodename;
 	int err;
@@ -176,7 +186,7 @@ static int write_ctrl(u32 txn, const struct netf_dev *nd)
 			       nd->ctrl.chan.port);
 }
 
-static int publish(u32 txn, void *arg)
+static int publish(struct pvhvm_xs_txn *txn, void *arg)
 {
 	const struct netf_dev *nd = arg;
 	const char *dir = nd->pdev->nodename;

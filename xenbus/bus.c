@@ -307,11 +307,42 @@ static int bus_cancel_one(struct device *dev, void *unused)
 	return 0;
 }
 
-static int bus_resume_one(struct device *dev, void *unused)
+/* How long a resume gives those that somebody waits for a clear road. */
+#define BUS_RESUME_FIRST	(2 * HZ)
+
+static int bus_is_connecting(struct device *dev, void *unused)
+{
+	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+
+	return READ_ONCE(pdev->live) &&
+	       (!device_settled(pdev) ||
+		(pdev->state == XenbusStateConnected &&
+		 READ_ONCE(pdev->otherend_state) < XenbusStateConnected));
+}
+
+static bool bus_has_connected(void)
+{
+	return comms_broken() ||
+	       !bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_is_connecting);
+}
+
+static int bus_forget_one(struct device *dev, void *unused)
+{
+	device_forget_backend(to_pvhvm_device(dev));
+	return 0;
+}
+
+void bus_forget_backends(void)
+{
+	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_forget_one);
+}
+
+static int bus_resume_one(struct device *dev, void *bound)
 {
 	/* no probe or remove at the same time; those wait for nothing of ours */
 	device_lock(dev);
-	device_resume_pv(to_pvhvm_device(dev));
+	if (!dev->driver == !bound)
+		device_resume_pv(to_pvhvm_device(dev));
 	device_unlock(dev);
 	return 0;
 }
@@ -340,6 +371,8 @@ void bus_resume(void)
 {
 	unsigned int noio = memalloc_noio_save();
 
+	bus_for_each_dev(&pvhvm_bus, NULL, &pvhvm_bus, bus_resume_one);
+	wait_event_timeout(bus.settle, bus_has_connected(), BUS_RESUME_FIRST);
 	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_resume_one);
 	memalloc_noio_restore(noio);
 	WRITE_ONCE(bus.suspended, false);

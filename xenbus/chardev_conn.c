@@ -320,7 +320,7 @@ static int chardev_check_txn(struct chardev_file *f, u32 id)
 	struct chardev_txn *t;
 	int err = 0;
 
-	if (id == PVHVM_XS_NONE)
+	if (id == XS_NO_TXN)
 		return 0;
 	spin_lock(&f->lock);
 	t = chardev_find_txn(f, id);

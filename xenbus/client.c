@@ -21,7 +21,7 @@ struct client_state {
  * bring a corpse of it back, which then looks like a device. The transaction
  * makes "it is there" and "write" one step.
  */
-static int client_write_state(u32 txn, void *arg)
+static int client_write_state(struct pvhvm_xs_txn *txn, void *arg)
 {
 	struct client_state *s = arg;
 	u64 old;

@@ -361,10 +361,19 @@ static int device_resume_driver(struct pvhvm_device *pdev)
 	return drv->resume ? drv->resume(pdev) : 0;
 }
 
+/* Its end, seen in the new domain, is not our backend's. */
+void device_forget_backend(struct pvhvm_device *pdev)
+{
+	watch_forget(&pdev->watch);
+	kfree(pdev->watch.path);
+	pdev->watch.path = NULL;
+}
+
 void device_resume_pv(struct pvhvm_device *pdev)
 {
 	int err;
 
+	/* bound or unbound since */
 	device_unwatch(pdev);
 	mutex_lock(&pdev->lock);
 	pdev->state = handshake_read(pdev->nodename);

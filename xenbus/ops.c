@@ -36,40 +36,68 @@ static char *ops_path(const char *dir, const char *node)
 	return path;
 }
 
-/* A request about one node, with @extra behind the path if not NULL. */
-static void *ops_talk(u32 type, u32 txn, const char *dir, const char *node,
-		      const struct kvec *extra, u32 *len)
+/**
+ * struct pvhvm_xs_txn - a transaction
+ * @id: the server's number for it
+ * @changes: sent in it, to be looked at when it ends
+ */
+struct pvhvm_xs_txn {
+	u32 id;
+	struct xs_batch changes;
+};
+
+static u32 txn_id(const struct pvhvm_xs_txn *txn)
+{
+	return txn ? txn->id : XS_NO_TXN;
+}
+
+/* The request for one node. */
+static void *ops_ask(u32 type, const struct pvhvm_xs_txn *txn, const char *dir,
+		     const char *node, u32 *len)
 {
 	char *path = ops_path(dir, node);
-	struct kvec v[2];
+	struct kvec v;
 	void *reply;
 
 	if (IS_ERR(path))
 		return path;
-	v[0].iov_base = path;
-	v[0].iov_len = strlen(path) + 1;
-	if (extra)
-		v[1] = *extra;
-	reply = xs_talk(type, txn, v, extra ? 2 : 1, len);
+	v.iov_base = path;
+	v.iov_len = strlen(path) + 1;
+	reply = xs_talk(type, txn_id(txn), &v, 1, len);
 	kfree(path);
 	return reply;
 }
 
-static int ops_command(u32 type, u32 txn, const char *dir, const char *node,
-		       const struct kvec *extra)
+/* A request that changes one node; @ignored as for batch_add(). */
+static int ops_change(u32 type, struct pvhvm_xs_txn *txn, const char *dir,
+		      const char *node, const char *value, int ignored)
 {
-	char *reply = ops_talk(type, txn, dir, node, extra, NULL);
+	char *path = ops_path(dir, node);
+	struct kvec v[2];
+	int err;
 
-	if (IS_ERR(reply))
-		return PTR_ERR(reply);
-	kfree(reply);
-	return 0;
+	if (IS_ERR(path))
+		return PTR_ERR(path);
+	v[0].iov_base = path;
+	v[0].iov_len = strlen(path) + 1;
+	v[1].iov_base = (void *)value;
+	v[1].iov_len = value ? strlen(value) : 0;
+	if (txn) {
+		err = batch_add(&txn->changes, type, v, 1 + !!value, ignored);
+	} else {
+		err = xs_command(type, XS_NO_TXN, v, 1 + !!value);
+		if (err == ignored)
+			err = 0;
+	}
+	kfree(path);
+	return err;
 }
 
-char *pvhvm_xs_read(u32 txn, const char *dir, const char *node, size_t *len)
+char *pvhvm_xs_read(struct pvhvm_xs_txn *txn, const char *dir,
+		    const char *node, size_t *len)
 {
 	u32 got;
-	char *value = ops_talk(XS_READ, txn, dir, node, NULL, &got);
+	char *value = ops_ask(XS_READ, txn, dir, node, &got);
 
 	if (!IS_ERR(value) && len)
 		*len = got;
@@ -77,7 +105,8 @@ char *pvhvm_xs_read(u32 txn, const char *dir, const char *node, size_t *len)
 }
 PVHVM_EXPORT(pvhvm_xs_read);
 
-int pvhvm_xs_read_u64(u32 txn, const char *dir, const char *node, u64 *value)
+int pvhvm_xs_read_u64(struct pvhvm_xs_txn *txn, const char *dir,
+		      const char *node, u64 *value)
 {
 	size_t len;
 	char *s = pvhvm_xs_read(txn, dir, node, &len);
@@ -91,42 +120,105 @@ int pvhvm_xs_read_u64(u32 txn, const char *dir, const char *node, u64 *value)
 }
 PVHVM_EXPORT(pvhvm_xs_read_u64);
 
+/* What a number that was read, or could not be, is taken for. */
+static unsigned int ops_judge_uint(const char *dir,
+				   const struct pvhvm_xs_uint *want, int err,
+				   u64 value)
+{
+	if (err == -ENOENT)
+		return want->def;
+	if (err)
+		pr_warn("%s/%s is unreadable or not a number (%d), taken as %u\n",
+			dir, want->node, err, want->def);
+	else if (value > want->max)
+		pr_warn("%s/%s is %llu, more than %u is not possible, taken as %u\n",
+			dir, want->node, value, want->max, want->def);
+	else
+		return value;
+	return want->def;
+}
+
 unsigned int pvhvm_xs_read_uint(const char *dir, const char *node,
 				unsigned int max, unsigned int def)
 {
+	const struct pvhvm_xs_uint want = {
+		.node = node,
+		.max = max,
+		.def = def,
+	};
 	u64 value;
 	int err = pvhvm_xs_read_u64(PVHVM_XS_NONE, dir, node, &value);
 
-	if (err == -ENOENT)
-		return def;
-	if (err) {
-		pr_warn("%s/%s is unreadable or not a number (%d), taken as %u\n",
-			dir, node, err, def);
-		return def;
-	}
-	if (value > max) {
-		pr_warn("%s/%s is %llu, more than %u is not possible, taken as %u\n",
-			dir, node, value, max, def);
-		return def;
-	}
-	return value;
+	return ops_judge_uint(dir, &want, err, value);
 }
 PVHVM_EXPORT(pvhvm_xs_read_uint);
 
-int pvhvm_xs_write(u32 txn, const char *dir, const char *node,
+static int ops_post_read(struct xs_request *req, const char *dir,
+			 const char *node)
+{
+	char *path = ops_path(dir, node);
+	struct kvec v;
+	int err;
+
+	if (IS_ERR(path))
+		return PTR_ERR(path);
+	v.iov_base = path;
+	v.iov_len = strlen(path) + 1;
+	req->type = XS_READ;
+	err = xs_post(req, XS_NO_TXN, &v, 1);
+	kfree(path);
+	return err;
+}
+
+static int ops_collect_u64(struct xs_request *req, u64 *value)
+{
+	u32 len;
+	char *s = xs_collect(req, &len);
+	int err;
+
+	if (IS_ERR(s))
+		return PTR_ERR(s);
+	err = xs_parse_u64(s, len, value);
+	kfree(s);
+	return err;
+}
+
+void pvhvm_xs_read_uints(const char *dir, struct pvhvm_xs_uint *want,
+			 unsigned int nr)
+{
+	struct { struct xs_request req; int err; } *read;
+	unsigned int i;
+	u64 value;
+
+	read = kcalloc(nr, sizeof(*read), GFP_KERNEL);
+	xs_enter();
+	for (i = 0; i < nr; i++) {
+		want[i].value = want[i].def;
+		if (read)
+			read[i].err = ops_post_read(&read[i].req, dir,
+						    want[i].node);
+	}
+	for (i = 0; i < nr; i++) {
+		int err = read ? read[i].err : -ENOMEM;
+
+		if (!err)
+			err = ops_collect_u64(&read[i].req, &value);
+		want[i].value = ops_judge_uint(dir, &want[i], err, value);
+	}
+	xs_leave();
+	kfree(read);
+}
+PVHVM_EXPORT(pvhvm_xs_read_uints);
+
+int pvhvm_xs_write(struct pvhvm_xs_txn *txn, const char *dir, const char *node,
 		   const char *value)
 {
-	const struct kvec v = {
-		.iov_base = (void *)value,
-		.iov_len = strlen(value),
-	};
-
-	return ops_command(XS_WRITE, txn, dir, node, &v);
+	return ops_change(XS_WRITE, txn, dir, node, value, 0);
 }
 PVHVM_EXPORT(pvhvm_xs_write);
 
-int pvhvm_xs_printf(u32 txn, const char *dir, const char *node,
-		    const char *fmt, ...)
+int pvhvm_xs_printf(struct pvhvm_xs_txn *txn, const char *dir,
+		    const char *node, const char *fmt, ...)
 {
 	va_list args;
 	char *value;
@@ -143,26 +235,27 @@ int pvhvm_xs_printf(u32 txn, const char *dir, const char *node,
 }
 PVHVM_EXPORT(pvhvm_xs_printf);
 
-int pvhvm_xs_mkdir(u32 txn, const char *dir, const char *node)
+int pvhvm_xs_mkdir(struct pvhvm_xs_txn *txn, const char *dir,
+		   const char *node)
 {
-	return ops_command(XS_MKDIR, txn, dir, node, NULL);
+	return ops_change(XS_MKDIR, txn, dir, node, NULL, 0);
 }
 PVHVM_EXPORT(pvhvm_xs_mkdir);
 
-int pvhvm_xs_rm(u32 txn, const char *dir, const char *node)
+int pvhvm_xs_rm(struct pvhvm_xs_txn *txn, const char *dir, const char *node)
 {
-	return ops_command(XS_RM, txn, dir, node, NULL);
+	return ops_change(XS_RM, txn, dir, node, NULL, -ENOENT);
 }
 PVHVM_EXPORT(pvhvm_xs_rm);
 
-char **pvhvm_xs_directory(u32 txn, const char *dir, const char *node,
-			  unsigned int *count)
+char **pvhvm_xs_directory(struct pvhvm_xs_txn *txn, const char *dir,
+			  const char *node, unsigned int *count)
 {
 	unsigned int i, n;
 	char *body, *s, **names;
 	u32 len;
 
-	body = ops_talk(XS_DIRECTORY, txn, dir, node, NULL, &len);
+	body = ops_ask(XS_DIRECTORY, txn, dir, node, &len);
 	if (IS_ERR(body))
 		return ERR_CAST(body);
 	n = xs_count_strings(body, len);
@@ -185,12 +278,11 @@ PVHVM_EXPORT(pvhvm_xs_directory);
 
 /* ---- transactions ---- */
 
-static int txn_start(u32 *txn)
+static int txn_start(struct pvhvm_xs_txn *txn)
 {
 	const struct kvec nul = { .iov_base = "", .iov_len = 1 };
 	u32 len;
-	char *reply = xs_talk(XS_TRANSACTION_START, PVHVM_XS_NONE, &nul, 1,
-			      &len);
+	char *reply = xs_talk(XS_TRANSACTION_START, XS_NO_TXN, &nul, 1, &len);
 	u64 id;
 	int err;
 
@@ -200,34 +292,40 @@ static int txn_start(u32 *txn)
 	kfree(reply);
 	if (err || !id || id > U32_MAX)
 		return -EIO;
-	*txn = id;
+	txn->id = id;
+	batch_begin(&txn->changes, id);
 	xenbus_count(transactions);
 	return 0;
 }
 
-static int txn_end(u32 txn, bool commit)
+static int txn_end(struct pvhvm_xs_txn *txn, bool commit)
 {
 	const struct kvec v = { .iov_base = commit ? "T" : "F", .iov_len = 2 };
 
-	return xs_command(XS_TRANSACTION_END, txn, &v, 1);
+	return xs_command(XS_TRANSACTION_END, txn->id, &v, 1);
 }
 
-static int txn_once(int (*fn)(u32 txn, void *arg), void *arg)
+static int txn_once(int (*fn)(struct pvhvm_xs_txn *txn, void *arg), void *arg)
 {
-	u32 txn;
-	int err = txn_start(&txn);
+	struct pvhvm_xs_txn txn;
+	int err, sent;
 
+	err = txn_start(&txn);
 	if (err)
 		return err;
-	err = fn(txn, arg);
+	err = fn(&txn, arg);
+	sent = batch_end(&txn.changes);
+	if (!err)
+		err = sent;
 	if (err) {
-		txn_end(txn, false);
+		txn_end(&txn, false);
 		return err;
 	}
-	return txn_end(txn, true);
+	return txn_end(&txn, true);
 }
 
-int pvhvm_xs_transaction(int (*fn)(u32 txn, void *arg), void *arg)
+int pvhvm_xs_transaction(int (*fn)(struct pvhvm_xs_txn *txn, void *arg),
+			 void *arg)
 {
 	unsigned int i;
 	int err;

@@ -47,7 +47,7 @@ struct shutdown_request {
 };
 
 /* Take the request and empty the node, in one step. */
-static int shutdown_take(u32 txn, void *arg)
+static int shutdown_take(struct pvhvm_xs_txn *txn, void *arg)
 {
 	struct shutdown_request *r = arg;
 

@@ -42,6 +42,7 @@ static void suspend_undo(void)
 static void suspend_resume(void)
 {
 	suspend_prepared = false;
+	bus_forget_backends();
 	xs_resume(true);
 	watch_resume();
 	watch_unpause();

@@ -155,16 +155,24 @@ void watch_unpause(void)
 
 /* ---- watches ---- */
 
+/* The request that sets or clears a watch; @token is its memory. */
+static void watch_request(const struct pvhvm_xs_watch *w, char *token,
+			  struct kvec *v)
+{
+	xs_token_format(token, w->id);
+	v[0].iov_base = (void *)w->path;
+	v[0].iov_len = strlen(w->path) + 1;
+	v[1].iov_base = token;
+	v[1].iov_len = XS_TOKEN_SIZE;
+}
+
 static int watch_tell(u32 type, const struct pvhvm_xs_watch *w)
 {
 	char token[XS_TOKEN_SIZE];
-	struct kvec v[2] = {
-		{ .iov_base = (void *)w->path, .iov_len = strlen(w->path) + 1 },
-		{ .iov_base = token, .iov_len = sizeof(token) },
-	};
+	struct kvec v[2];
 
-	xs_token_format(token, w->id);
-	return xs_command(type, PVHVM_XS_NONE, v, 2);
+	watch_request(w, token, v);
+	return xs_command(type, XS_NO_TXN, v, 2);
 }
 
 static void watch_list(struct pvhvm_xs_watch *w)
@@ -234,18 +242,32 @@ void pvhvm_xs_unwatch(struct pvhvm_xs_watch *w)
 }
 PVHVM_EXPORT(pvhvm_xs_unwatch);
 
+void watch_forget(struct pvhvm_xs_watch *w)
+{
+	if (w->list.next && !list_empty(&w->list))
+		watch_unlist(w);
+}
+
 void watch_resume(void)
 {
+	char token[XS_TOKEN_SIZE];
 	struct pvhvm_xs_watch *w;
+	struct xs_batch all;
+	struct kvec v[2];
+	int err = 0, last;
 
 	mutex_lock(&watch.members);
+	xs_enter();
+	batch_begin(&all, XS_NO_TXN);
 	list_for_each_entry(w, &watch.watches, list) {
-		int err = watch_tell(XS_WATCH, w);
-
-		if (err && err != -EEXIST)
-			pr_warn("the watch on %s is lost (%d)\n", w->path, err);
+		watch_request(w, token, v);
+		err = batch_add(&all, XS_WATCH, v, 2, -EEXIST) ?: err;
 	}
+	last = batch_end(&all);
+	xs_leave();
 	mutex_unlock(&watch.members);
+	if (err || last)
+		pr_warn("a watch is lost (%d)\n", err ?: last);
 }
 
 int watch_init(void)

@@ -5,6 +5,7 @@
  *	chardev  shutdown  bus -> device -> client
  *	     \       |      /
  *	      watch, ops			public calls
+ *	         batch				many requests, one wait
  *	          xs				requests and replies
  *	         comms				bytes on the ring
  *
@@ -124,6 +125,7 @@ int comms_resume(void);
  * @list: in the list of those that wait for a reply
  * @id: what the reply is matched by
  * @type: enum xsd_sockmsg_type
+ * @deadline: jiffies, when it counts as unanswered
  * @reply: the reply's header, valid when @err is 0
  * @body: the reply's payload with a NUL behind, to be freed with kfree()
  * @err: -EIO (transport), -ENOMEM (no room for the reply); 0: replied
@@ -135,6 +137,7 @@ struct xs_request {
 	struct list_head list;
 	u32 id;
 	u32 type;
+	unsigned long deadline;
 	struct xsd_sockmsg reply;
 	char *body;
 	int err;
@@ -160,10 +163,30 @@ void xs_abandon(void);
  */
 int xs_submit(struct xs_request *req, u32 txn, const void *body, u32 len);
 
+/* For xsd_sockmsg.tx_id: outside any transaction. */
+#define XS_NO_TXN	0u
+
+/**
+ * xs_post() - send a request whose reply xs_collect() waits for
+ * @req: with @type set and no @complete
+ * @txn: transaction, or XS_NO_TXN
+ * @parts: the payload's parts, at most XS_TALK_PARTS; may go on return
+ * @nr: their number
+ *
+ * Several may be posted before the first is collected. Context: process,
+ * between xs_enter() and xs_leave(); sleeps for room on the ring.
+ * Return: 0, or negative errno and there is nothing to collect.
+ */
+int xs_post(struct xs_request *req, u32 txn, const struct kvec *parts,
+	    unsigned int nr);
+
+/* Returns as xs_talk(). Context: process; sleeps, before xs_leave(). */
+void *xs_collect(struct xs_request *req, u32 *len);
+
 /**
  * xs_talk() - send a request and wait for the reply
  * @type: enum xsd_sockmsg_type
- * @txn: transaction
+ * @txn: transaction, or XS_NO_TXN
  * @parts: the payload's parts, at most XS_TALK_PARTS
  * @nr: their number
  * @len: if not NULL, the reply's length
@@ -201,6 +224,33 @@ unsigned int xs_generation(void);
 void xs_enter(void);
 void xs_leave(void);
 
+/* ---- batch.c: several requests, one wait ---- */
+
+/* On its user's stack; between xs_enter() and xs_leave(). */
+struct xs_batch {
+	struct list_head items;
+	u32 txn;
+};
+
+void batch_begin(struct xs_batch *b, u32 txn);
+
+/**
+ * batch_add() - send one more request
+ * @b: the batch
+ * @type: enum xsd_sockmsg_type
+ * @parts: the payload's parts, at most XS_TALK_PARTS; may go on return
+ * @nr: their number
+ * @ignored: the server's answer that is as good as none, negative errno, or 0
+ *
+ * Context: process; sleeps for room on the ring.
+ * Return: 0, or negative errno and it is not part of the batch.
+ */
+int batch_add(struct xs_batch *b, u32 type, const struct kvec *parts,
+	      unsigned int nr, int ignored);
+
+/* Waits for all answers. Return: 0, or the first error that one was. */
+int batch_end(struct xs_batch *b);
+
 /* ---- watch.c ---- */
 
 int watch_init(void);
@@ -212,6 +262,12 @@ void watch_event(const char *body, u32 len);
 /* Keep callbacks from running; waits for the one that runs. */
 void watch_pause(void);
 void watch_unpause(void);
+
+/*
+ * After a resume: what this one watched is the old domain's; the new server is
+ * not to be told of it. Callbacks are kept from running.
+ */
+void watch_forget(struct pvhvm_xs_watch *w);
 
 /* After a resume: tell the new server all watches. */
 void watch_resume(void);
@@ -237,6 +293,8 @@ void bus_flush(void);
 
 void bus_suspend(void);
 void bus_cancel(void);
+/* Before the watches are set again, and when they are. */
+void bus_forget_backends(void);
 void bus_resume(void);
 
 #define to_pvhvm_driver(d)	container_of(d, struct pvhvm_driver, driver)
@@ -257,7 +315,8 @@ bool device_replaced(struct pvhvm_device *pdev);
 int device_probe_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv);
 void device_remove_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv);
 void device_shutdown_pv(struct pvhvm_device *pdev);
-/* In a new domain: find the backend again, have the driver start over. */
+/* In a new domain: forget the old backend; find the new one and start over. */
+void device_forget_backend(struct pvhvm_device *pdev);
 void device_resume_pv(struct pvhvm_device *pdev);
 
 /* Nothing to wait for: connected, given up, or idle on purpose. */

@@ -157,6 +157,7 @@ void xs_resume(bool fresh)
 static void xs_await(struct xs_request *req)
 {
 	req->id = xs_fresh_id();
+	req->deadline = jiffies + xs_timeout();
 	req->body = NULL;
 	req->err = 0;
 	spin_lock(&xs.lock);
@@ -342,7 +343,9 @@ int xs_submit(struct xs_request *req, u32 txn, const void *body, u32 len)
 /* Wait for the reply. Return: 0 or -ETIMEDOUT. */
 static int xs_wait(struct xs_request *req)
 {
-	if (wait_for_completion_timeout(&req->done, xs_timeout()))
+	long left = req->deadline - jiffies;
+
+	if (wait_for_completion_timeout(&req->done, max(left, 1L)))
 		return 0;
 	if (!xs_forget(req)) {
 		wait_for_completion(&req->done);
@@ -352,30 +355,43 @@ static int xs_wait(struct xs_request *req)
 	return -ETIMEDOUT;
 }
 
+int xs_post(struct xs_request *req, u32 txn, const struct kvec *parts,
+	    unsigned int nr)
+{
+	init_completion(&req->done);
+	return xs_send(req, txn, parts, nr, false);
+}
+
+void *xs_collect(struct xs_request *req, u32 *len)
+{
+	int err = xs_wait(req);
+
+	if (!err)
+		err = req->err;
+	if (!err && req->reply.type == XS_ERROR)
+		err = xs_error_to_errno(req->body);
+	if (err) {
+		kfree(req->body);
+		return ERR_PTR(err);
+	}
+	if (len)
+		*len = req->reply.len;
+	return req->body;
+}
+
 void *xs_talk(u32 type, u32 txn, const struct kvec *parts, unsigned int nr,
 	      u32 *len)
 {
 	struct xs_request req = { .type = type };
+	void *reply;
 	int err;
 
-	init_completion(&req.done);
 	/* within a transaction the gate has been passed */
-	wait_event(xs.gate, xs_try_enter(txn != PVHVM_XS_NONE));
-	err = xs_send(&req, txn, parts, nr, false);
-	if (!err)
-		err = xs_wait(&req);
+	wait_event(xs.gate, xs_try_enter(txn != XS_NO_TXN));
+	err = xs_post(&req, txn, parts, nr);
+	reply = err ? ERR_PTR(err) : xs_collect(&req, len);
 	xs_leave();
-	if (!err)
-		err = req.err;
-	if (!err && req.reply.type == XS_ERROR)
-		err = xs_error_to_errno(req.body);
-	if (err) {
-		kfree(req.body);
-		return ERR_PTR(err);
-	}
-	if (len)
-		*len = req.reply.len;
-	return req.body;
+	return reply;
 }
 
 int xs_command(u32 type, u32 txn, const struct kvec *parts, unsigned int nr)
@@ -397,7 +413,7 @@ int xs_command(u32 type, u32 txn, const struct kvec *parts, unsigned int nr)
 static int xs_reset_watches(void)
 {
 	struct kvec nul = { .iov_base = "", .iov_len = 1 };
-	int err = xs_command(XS_RESET_WATCHES, PVHVM_XS_NONE, &nul, 1);
+	int err = xs_command(XS_RESET_WATCHES, XS_NO_TXN, &nul, 1);
 
 	if (err == -ETIMEDOUT || err == -EIO)
 		return err;

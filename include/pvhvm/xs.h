@@ -14,30 +14,34 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
-/* Transaction 0: outside any transaction. */
-#define PVHVM_XS_NONE	0u
+struct pvhvm_xs_txn;
+
+/* Outside any transaction. */
+#define PVHVM_XS_NONE	((struct pvhvm_xs_txn *)NULL)
 
 /**
  * pvhvm_xs_read() - read a node
- * @txn: transaction id or PVHVM_XS_NONE
+ * @txn: the transaction or PVHVM_XS_NONE
  * @dir: directory
  * @node: node in it
  * @len: if not NULL, the value's length without the added NUL
  *
  * Return: the value, NUL-terminated, to be freed with kfree(); or ERR_PTR().
  */
-char *pvhvm_xs_read(u32 txn, const char *dir, const char *node, size_t *len);
+char *pvhvm_xs_read(struct pvhvm_xs_txn *txn, const char *dir,
+		    const char *node, size_t *len);
 
 /**
  * pvhvm_xs_read_u64() - read a node that holds an unsigned decimal number
- * @txn: transaction id or PVHVM_XS_NONE
+ * @txn: the transaction or PVHVM_XS_NONE
  * @dir: directory
  * @node: node in it
  * @value: written on success only
  *
  * Return: 0; -ENOENT if absent; -EINVAL if it is not a number.
  */
-int pvhvm_xs_read_u64(u32 txn, const char *dir, const char *node, u64 *value);
+int pvhvm_xs_read_u64(struct pvhvm_xs_txn *txn, const char *dir,
+		      const char *node, u64 *value);
 
 /**
  * pvhvm_xs_read_uint() - the same, bounded, with a default
@@ -51,17 +55,56 @@ int pvhvm_xs_read_u64(u32 txn, const char *dir, const char *node, u64 *value);
 unsigned int pvhvm_xs_read_uint(const char *dir, const char *node,
 				unsigned int max, unsigned int def);
 
-int pvhvm_xs_write(u32 txn, const char *dir, const char *node,
+/**
+ * struct pvhvm_xs_uint - one of several numbers of a directory
+ * @node: where it is
+ * @max: values above are a breach of protocol: warned about, @def is used
+ * @def: given if the node is absent, unreadable or out of bounds
+ * @value: the number
+ */
+struct pvhvm_xs_uint {
+	const char *node;
+	unsigned int max;
+	unsigned int def;
+	unsigned int value;
+};
+
+/**
+ * pvhvm_xs_read_uints() - pvhvm_xs_read_uint() for several nodes
+ * @dir: the directory of all
+ * @want: what to read; @value of each is filled in
+ * @nr: their number
+ *
+ * All are asked for before the first answer is waited for.
+ */
+void pvhvm_xs_read_uints(const char *dir, struct pvhvm_xs_uint *want,
+			 unsigned int nr);
+
+/**
+ * pvhvm_xs_write() - change a node, making it if need be
+ * @txn: the transaction or PVHVM_XS_NONE
+ * @dir: directory
+ * @node: node in it
+ * @value: all of its new value
+ *
+ * Inside a transaction this and the following are only sent: what xenstored
+ * says to it is known, and returned, at the transaction's end.
+ * Return: 0 or negative errno.
+ */
+int pvhvm_xs_write(struct pvhvm_xs_txn *txn, const char *dir, const char *node,
 		   const char *value);
 __printf(4, 5)
-int pvhvm_xs_printf(u32 txn, const char *dir, const char *node,
-		    const char *fmt, ...);
-int pvhvm_xs_mkdir(u32 txn, const char *dir, const char *node);
-int pvhvm_xs_rm(u32 txn, const char *dir, const char *node);
+int pvhvm_xs_printf(struct pvhvm_xs_txn *txn, const char *dir,
+		    const char *node, const char *fmt, ...);
+int pvhvm_xs_mkdir(struct pvhvm_xs_txn *txn, const char *dir,
+		   const char *node);
+
+/* One that is not there is no error. */
+int pvhvm_xs_rm(struct pvhvm_xs_txn *txn, const char *dir, const char *node);
 
 /**
  * pvhvm_xs_directory() - names of a node's children
- * @txn: transaction id or PVHVM_XS_NONE
+ * @txn: the transaction or PVHVM_XS_NONE
  * @dir: directory
  * @node: node in it
  * @count: their number
@@ -69,20 +112,21 @@ int pvhvm_xs_rm(u32 txn, const char *dir, const char *node);
  * Return: an array of @count strings in one allocation, freed with kfree();
  * or ERR_PTR().
  */
-char **pvhvm_xs_directory(u32 txn, const char *dir, const char *node,
-			  unsigned int *count);
+char **pvhvm_xs_directory(struct pvhvm_xs_txn *txn, const char *dir,
+			  const char *node, unsigned int *count);
 
 /**
  * pvhvm_xs_transaction() - run a function inside a transaction
- * @fn: makes its requests with the id it is given; run again from the start
+ * @fn: makes its requests with what it is given; run again from the start
  *      when xenstored says that somebody interfered (-EAGAIN), a bounded
  *      number of times
  * @arg: handed to @fn
  *
- * Return: 0 once committed; otherwise what @fn gave (aborted), or the error
- * of the commit.
+ * Return: 0 once committed; otherwise what @fn gave or the first error of a
+ * change (aborted), or the error of the commit.
  */
-int pvhvm_xs_transaction(int (*fn)(u32 txn, void *arg), void *arg);
+int pvhvm_xs_transaction(int (*fn)(struct pvhvm_xs_txn *txn, void *arg),
+			 void *arg);
 
 /**
  * struct pvhvm_xs_watch - watch a path

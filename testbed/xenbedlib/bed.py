@@ -7,7 +7,7 @@ import shlex
 import tarfile
 import time
 
-from . import cache, images, outer, progress, session, states, watch
+from . import cache, hosttool, outer, progress, session, states, watch
 from .channel import Channel, LineDown
 from .errors import BedError, CommandFailed, EmulatorFault, Stalled, Unhealthy
 from .guestcfg import GUEST_LINE, GuestConfig
@@ -57,7 +57,7 @@ class Bed:
 
         keep leaves the machine up when this process ends ('xenbed up').
         """
-        images.need_host_tools()
+        hosttool.install_missing()
         owner = session.me("up" if keep else "run", what or f"test of {states.name_of(state)}")
         fd = session.lock(owner, wait)
         try:
@@ -337,12 +337,15 @@ class Bed:
     def migrate(self):
         """'xl migrate' to the host the guest is on; seconds in it, and until its agent answers.
 
-        For a moment there are two device models, which cannot listen on one socket.
+        For a moment there are two device models, which cannot listen on one socket, and two domains, which may
+        share a disk if they are one by their uuid.
         """
         name = self.config.name
         self._guest.close()
         socket = f"{self.config.line}.{int(time.time())}"
-        self.dom0(f"sed 's#path={self.config.line},#path={socket},#' /bed/{name}.cfg >/bed/arrives.cfg")
+        self.dom0(f"sed 's#path={self.config.line},#path={socket},#' /bed/{name}.cfg >/bed/arrives.cfg; "
+                  f"vm=$(xenstore-read /local/domain/$(xl domid {name})/vm) && "
+                  "echo \"uuid = '${vm#/vm/}'\" >>/bed/arrives.cfg")
         start = time.monotonic()
         self.xl(f"migrate -C /bed/arrives.cfg -s '' {name} 'xl migrate-receive'", stall=600, total=1200)
         middle = time.monotonic()

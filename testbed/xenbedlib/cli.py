@@ -9,7 +9,7 @@ import termios
 import time
 import tty
 
-from . import cache, images, outer, progress, session, states, watch
+from . import cache, hosttool, images, kernelmodules, outer, progress, session, states, watch
 from .bed import Bed
 from .errors import BedError, Stalled
 from .guestcfg import GuestConfig
@@ -62,7 +62,7 @@ def _state_of(args):
 
 
 def cmd_build(_args):
-    images.need_host_tools()
+    hosttool.install_missing()
     start = time.monotonic()
     images.build_all()
     progress.say(f"images are in place ({progress.seconds(start)})")
@@ -236,7 +236,7 @@ def cmd_snapshot(args):
     names = args.names or ["dom0", "small", "debian"]
     for name in names:
         states.config_of(name)
-    images.need_host_tools()
+    hosttool.install_missing()
     owner = session.me("run", f"xenbed snapshot {' '.join(names)}")
     fd = session.lock(owner, not args.no_wait)
     try:
@@ -270,7 +270,7 @@ def cmd_status(_args):
 
 
 def cmd_kernel(_args):
-    print(images.kernel_release(images.dom0_root()))
+    print(kernelmodules.release(images.dom0_root()))
     return 0
 
 

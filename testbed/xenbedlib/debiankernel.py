@@ -4,7 +4,7 @@ import pathlib
 import re
 import subprocess
 
-from . import cache, images, progress, recipe
+from . import cache, kernelmodules, progress, recipe
 from .errors import BedError
 
 # series: the release it is in
@@ -59,8 +59,8 @@ def place(series):
         places = (root / f"boot/vmlinuz-{release}", root / f"lib/modules/{release}/vmlinuz")
         next(p for p in places if p.exists()).rename(tmp / "vmlinuz")
         subprocess.run(["depmod", "-b", str(root), release], check=True)
-        _, boot = images._module_paths(root, recipe.BOOT_MODULES + recipe.NIC_MODULES)
-        images._copy_modules(root, recipe.TOOL_MODULES, tmp)
+        _, boot = kernelmodules.paths(root, recipe.BOOT_MODULES + recipe.NIC_MODULES)
+        kernelmodules.copy(root, recipe.TOOL_MODULES, tmp)
         (tmp / "boot").write_text("".join(f"{path}\n" for path in boot))
         cache.remove_tree(work)
     return cache.ensure("images", f"kernel-{series}", _key(series), make)

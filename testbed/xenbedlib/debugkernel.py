@@ -3,13 +3,9 @@
 
 It has no Xen support, and all drivers that the tests use are in it.
 """
-import os
 import pathlib
-import shutil
-import subprocess
 
-from . import cache, progress, recipe
-from .errors import BedError
+from . import bootstrap, cache, progress, recipe
 
 PLACE = pathlib.Path(__file__).resolve().parent.parent / "debugkernel"
 PACKAGES = """
@@ -18,21 +14,9 @@ PACKAGES = """
 
 
 def _make(tmp):
-    if os.geteuid():
-        raise BedError("building the debug kernel needs root (mmdebstrap --mode=root)")
     cache.need_space(8)
-    log = tmp / "build.log"
-    args = ["mmdebstrap", "--mode=root", "--format=null", "--variant=essential",
-            *(f"--dpkgopt={o}" for o in recipe.DPKG_OPTIONS), "--include=" + ",".join(PACKAGES),
-            f"--customize-hook='{PLACE / 'build'}' \"$1\"", recipe.SUITE, "/dev/null", "-"]
-    with open(log, "wb") as out, progress.step("compiling the debug kernel"):
-        done = subprocess.run(args, input=("\n".join(recipe.apt_lines()) + "\n").encode(), stdout=out, stderr=out,
-                              env=dict(os.environ, DEBIAN_FRONTEND="noninteractive", KERNEL_OUT=str(tmp)))
-    if done.returncode or not (tmp / "vmlinuz").exists():
-        keep = cache.root() / "failed-debug-kernel.log"
-        shutil.copyfile(log, keep)
-        tail = log.read_text(errors="replace").splitlines()[-4:]
-        raise BedError(f"compiling the debug kernel failed: {' / '.join(tail)} (all of it: {keep})")
+    with progress.step("compiling the debug kernel"):
+        bootstrap.compile_in(PACKAGES, PLACE / "build", tmp / "build.log", "the debug kernel", KERNEL_OUT=str(tmp))
 
 
 def _key():

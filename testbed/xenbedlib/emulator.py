@@ -5,13 +5,9 @@ Debian's own binary loses nested guests now and then (the patches say why).
 Built in a Debian root of its own, so the host's compiler and libraries do not
 matter; it runs with the libraries of dom0's root.
 """
-import os
 import pathlib
-import shutil
-import subprocess
 
-from . import cache, progress, recipe
-from .errors import BedError
+from . import bootstrap, cache, progress, recipe
 
 PLACE = pathlib.Path(__file__).resolve().parent.parent / "emulator"
 PACKAGES = """
@@ -21,23 +17,11 @@ PACKAGES = """
 
 
 def _make(tmp):
-    if os.geteuid():
-        raise BedError("building the emulator needs root (mmdebstrap --mode=root)")
     cache.need_space(4)
-    log = tmp / "build.log"
-    lines = [line for deb in recipe.apt_lines() for line in (deb, deb.replace("deb ", "deb-src ", 1))]
-    args = ["mmdebstrap", "--mode=root", "--format=null", "--variant=essential",
-            *(f"--dpkgopt={o}" for o in recipe.DPKG_OPTIONS), "--include=" + ",".join(PACKAGES),
-            f"--customize-hook='{PLACE / 'build'}' \"$1\"", recipe.SUITE, "/dev/null", "-"]
-    with open(log, "wb") as out, progress.step("compiling the testbed's QEMU"):
-        done = subprocess.run(args, input=("\n".join(lines) + "\n").encode(), stdout=out, stderr=out,
-                              env=dict(os.environ, DEBIAN_FRONTEND="noninteractive",
-                                       EMULATOR_OUT=str(tmp / "qemu-system-x86_64")))
-    if done.returncode or not (tmp / "qemu-system-x86_64").exists():
-        keep = cache.root() / "failed-emulator.log"
-        shutil.copyfile(log, keep)
-        tail = log.read_text(errors="replace").splitlines()[-4:]
-        raise BedError(f"compiling QEMU failed: {' / '.join(tail)} (all of it: {keep})")
+    sources = [line for deb in recipe.apt_lines() for line in (deb, deb.replace("deb ", "deb-src ", 1))]
+    with progress.step("compiling the testbed's QEMU"):
+        bootstrap.compile_in(PACKAGES, PLACE / "build", tmp / "build.log", "the testbed's QEMU", sources,
+                             EMULATOR_OUT=str(tmp / "qemu-system-x86_64"))
 
 
 def place():

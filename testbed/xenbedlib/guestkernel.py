@@ -5,12 +5,11 @@ Whatever makes a kernel gives a folder with vmlinuz, lib/modules/RELEASE and
 'boot', the modules to load at boot in this order. Initramfs and tools are the
 small guest's own, with that laid over them.
 """
-import pathlib
 import shutil
 import tarfile
 import zlib
 
-from . import cache, cpio, debiankernel, debugkernel, images, progress
+from . import cache, cpio, debiankernel, debugkernel, images, kernelmodules, progress
 
 # what follows 'small-' in a guest's kind
 NAMES = ("debug", *debiankernel.SERIES)
@@ -27,13 +26,9 @@ def _keep(name):
 
 def _initrd(kernel, plain):
     """An initramfs may be several archives; the last one's files win."""
-    base = next((kernel / "lib/modules").iterdir())
-    more, order = cpio.Archive(), []
-    for path in (kernel / "boot").read_text().split():
-        name = pathlib.PurePath(path).name.split(".ko")[0] + ".ko"
-        more.file(f"modules/{name}", images._read_module(base / path), 0o644)
-        order.append(name)
-    more.file("modules/order", ("\n".join(order) + "\n").encode(), 0o644)
+    base = kernel / "lib/modules" / kernelmodules.release(kernel)
+    more = cpio.Archive()
+    kernelmodules.to_archive(more, base, (kernel / "boot").read_text().split())
     z = zlib.compressobj(9, zlib.DEFLATED, 31)
     return plain.read_bytes() + z.compress(more.finish()) + z.flush()
 

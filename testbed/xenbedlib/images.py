@@ -8,74 +8,9 @@ import subprocess
 import tarfile
 import zlib
 
-from . import cache, cpio, emulator, progress, recipe
-from .errors import BedError
+from . import bootstrap, cache, cpio, emulator, hosttool, kernelmodules, progress, recipe
 
 F = recipe.IMAGE_FILES
-
-
-def _run(args, what, **kw):
-    """Runs a host program quietly; its output."""
-    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
-    done = subprocess.run(args, capture_output=True, env=dict(os.environ, PATH=path), **kw)
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise BedError(f"{what} failed: {lines[-1] if lines else f'code {done.returncode}'}")
-    return done.stdout
-
-
-def _tool(args, log, what, **kw):
-    """Runs a host program with its output in a log file."""
-    with open(log, "ab") as out:
-        done = subprocess.run(args, stdout=out, stderr=out, stdin=subprocess.DEVNULL, **kw)
-    if done.returncode:
-        tail = pathlib.Path(log).read_text(errors="replace").splitlines()[-3:]
-        keep = cache.root() / f"failed-{pathlib.Path(log).name}"
-        shutil.copyfile(log, keep)
-        raise BedError(f"{what} failed: {' / '.join(tail)} (all of it: {keep})")
-
-
-def need_host_tools():
-    """Installs what the builds need on the host."""
-    missing = sorted({pkg for tool, pkg in recipe.HOST_TOOLS.items()
-                      if not shutil.which(tool, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")})
-    if not pathlib.Path("/usr/lib/x86_64-linux-gnu/libc.a").exists():
-        missing.append("libc6-dev")
-    if not missing:
-        return
-    if os.geteuid():
-        raise BedError(f"missing on the host: {' '.join(missing)}; install them, or run as root")
-    log = cache.root() / "apt.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with progress.step(f"installing {' '.join(missing)} on the host"):
-        _tool(["apt-get", "install", "-y", "--no-install-recommends", *missing], log,
-              "apt-get install", env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"))
-
-
-def _mmdebstrap(packages, target, log, what, options=()):
-    if os.geteuid():
-        raise BedError("building images needs root (mmdebstrap --mode=root, mke2fs -d)")
-    args = ["mmdebstrap", "--mode=root", "--format=directory",
-            "--variant=minbase" if "apt" in packages else "--variant=essential"]
-    args += [f"--dpkgopt={o}" for o in [*recipe.DPKG_OPTIONS, *options]]
-    # no initramfs from Debian: the testbed brings its own, a tenth of the size
-    args += ["--essential-hook=mkdir -p $1/etc/initramfs-tools",
-             "--essential-hook=echo update_initramfs=no >$1/etc/initramfs-tools/update-initramfs.conf",
-             "--include=" + ",".join(packages), recipe.SUITE, str(target), "-"]
-    lines = "\n".join(recipe.apt_lines()) + "\n"
-    with open(log, "ab") as out:
-        done = subprocess.run(args, input=lines.encode(), stdout=out, stderr=out,
-                              env=dict(os.environ, INITRD="No", DEBIAN_FRONTEND="noninteractive"))
-    if done.returncode:
-        tail = pathlib.Path(log).read_text(errors="replace").splitlines()[-4:]
-        keep = cache.root() / f"failed-{what}.log"
-        shutil.copyfile(log, keep)
-        raise BedError(f"mmdebstrap for {what} failed: {' / '.join(tail)} (all of it: {keep})")
-
-
-def _bootstrap_key(packages, options=()):
-    return cache.digest("root-1", recipe.SUITE, " ".join(packages),
-                        " ".join([*recipe.DPKG_OPTIONS, *options]))
 
 
 def dom0_root():
@@ -83,8 +18,8 @@ def dom0_root():
     def make(tmp):
         cache.need_space(8)
         with progress.step("bootstrapping dom0's root from Debian packages"):
-            _mmdebstrap(recipe.DOM0_PACKAGES, tmp / "root", tmp / "build.log", "dom0")
-    return cache.ensure("images", "dom0-root", _bootstrap_key(recipe.DOM0_PACKAGES), make) / "root"
+            bootstrap.tree(recipe.DOM0_PACKAGES, tmp / "root", tmp / "build.log", "dom0's root")
+    return cache.ensure("images", "dom0-root", bootstrap.tree_key(recipe.DOM0_PACKAGES), make) / "root"
 
 
 def debian_root():
@@ -92,9 +27,9 @@ def debian_root():
     def make(tmp):
         cache.need_space(8)
         with progress.step("bootstrapping the Debian guest's root from Debian packages"):
-            _mmdebstrap(recipe.DEBIAN_PACKAGES, tmp / "root", tmp / "build.log", "debian",
-                        recipe.DEBIAN_DPKG_OPTIONS)
-    key = _bootstrap_key(recipe.DEBIAN_PACKAGES, recipe.DEBIAN_DPKG_OPTIONS)
+            bootstrap.tree(recipe.DEBIAN_PACKAGES, tmp / "root", tmp / "build.log", "the Debian guest's root",
+                           recipe.DEBIAN_DPKG_OPTIONS)
+    key = bootstrap.tree_key(recipe.DEBIAN_PACKAGES, recipe.DEBIAN_DPKG_OPTIONS)
     return cache.ensure("images", "debian-root", key, make) / "root"
 
 
@@ -103,67 +38,13 @@ def agent():
     src = F / "agent.c"
 
     def make(tmp):
-        _tool(["gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror", "-s", "-o",
-               str(tmp / "xbagent"), str(src)], tmp / "build.log", "compiling the agent")
+        hosttool.logged(["gcc", "-static", "-O2", "-Wall", "-Wextra", "-Werror", "-s", "-o", str(tmp / "xbagent"),
+                         str(src)], tmp / "build.log", "compiling the agent")
     return cache.ensure("images", "agent", cache.digest(cache.file_bytes(src)), make) / "xbagent"
 
 
-def kernel_release(root):
-    names = sorted(p.name for p in (root / "lib/modules").iterdir())
-    if len(names) != 1:
-        raise BedError(f"{root}/lib/modules holds {len(names)} kernels, one was expected")
-    return names[0]
-
-
-def _module_paths(root, names):
-    """Module files for the names, dependencies first, from modules.dep."""
-    base = root / "lib/modules" / kernel_release(root)
-    deps, by_name = {}, {}
-    for line in (base / "modules.dep").read_text().splitlines():
-        path, _, rest = line.partition(":")
-        deps[path] = rest.split()
-        by_name[pathlib.PurePath(path).name.split(".ko")[0].replace("-", "_")] = path
-    builtin = {pathlib.PurePath(p).name.split(".ko")[0].replace("-", "_")
-               for p in (base / "modules.builtin").read_text().split()}
-    found = []
-
-    def add(path):
-        for dep in deps[path]:
-            add(dep)
-        if path not in found:
-            found.append(path)
-
-    for name in names:
-        key = name.replace("-", "_")
-        if key in by_name:
-            add(by_name[key])
-        elif key not in builtin:
-            progress.say(f"note: the kernel has no module {name}")
-    return base, found
-
-
-def _read_module(path):
-    data = path.read_bytes()
-    if path.suffix == ".xz":
-        return _run(["xz", "-dc", str(path)], f"unpacking {path.name}")
-    return data
-
-
-def _copy_modules(root, names, target):
-    """A small /lib/modules tree for modprobe below target."""
-    base, paths = _module_paths(root, names)
-    out = target / "lib/modules" / base.name
-    for rel in paths:
-        dest = out / rel
-        dest.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(base / rel, dest)
-    for name in ("modules.order", "modules.builtin", "modules.builtin.modinfo"):
-        shutil.copyfile(base / name, out / name)
-    _run(["depmod", "-b", str(target), base.name], "depmod")
-
-
 def _busybox_links(busybox):
-    return _run([str(busybox), "--list-full"], "busybox").decode().split()
+    return hosttool.run([str(busybox), "--list-full"], "busybox").decode().split()
 
 
 def _initramfs(root, init, modules, extra=()):
@@ -179,13 +60,7 @@ def _initramfs(root, init, modules, extra=()):
             ar.symlink(link, "/bin/busybox")
     ar.file("bin/xbagent", agent().read_bytes(), 0o755)
     ar.file("init", init.read_bytes(), 0o755)
-    base, paths = _module_paths(root, modules)
-    order = []
-    for rel in paths:
-        name = pathlib.PurePath(rel).name.split(".ko")[0] + ".ko"
-        ar.file(f"modules/{name}", _read_module(base / rel), 0o644)
-        order.append(name)
-    ar.file("modules/order", ("\n".join(order) + "\n").encode(), 0o644)
+    kernelmodules.to_archive(ar, *kernelmodules.paths(root, modules))
     ar.device("dev/console", 5, 1)
     for name, data in extra:
         ar.file(name, data, 0o755)
@@ -226,7 +101,7 @@ def _tools_tar(root, out):
             shutil.copyfile(real, dest)
             dest.chmod(0o755)
     _shrink_icu(stage)
-    _copy_modules(root, recipe.TOOL_MODULES, stage)
+    kernelmodules.copy(root, recipe.TOOL_MODULES, stage)
     with tarfile.open(out, "w") as tar:
         tar.add(stage, arcname=".", filter=_as_root)
     cache.remove_tree(stage)
@@ -237,7 +112,7 @@ def _shrink_icu(stage):
     for lib in stage.glob("**/libicudata.so.*"):
         version = lib.name.rpartition(".")[2]
         source = f"const char icudt{version}_dat[64] = {{ 0 }};\n"
-        _run(["gcc", "-shared", "-nostdlib", f"-Wl,-soname,{lib.name}", "-x", "c", "-o", str(lib), "-"],
+        hosttool.run(["gcc", "-shared", "-nostdlib", f"-Wl,-soname,{lib.name}", "-x", "c", "-o", str(lib), "-"],
              "compiling an empty libicudata", input=source.encode())
 
 
@@ -249,18 +124,18 @@ def _as_root(info):
 
 def _resolve(root, path):
     """Follows symbolic links as seen from inside a root."""
-    text = _run(["chroot", str(root), "/bin/readlink", "-f", path], f"following {path}")
+    text = hosttool.run(["chroot", str(root), "/bin/readlink", "-f", path], f"following {path}")
     return root / text.decode().strip().lstrip("/")
 
 
 def _copy_tree(src, dest):
-    _run(["cp", "-a", "--reflink=auto", str(src), str(dest)], f"copying {src.name}")
+    hosttool.run(["cp", "-a", "--reflink=auto", str(src), str(dest)], f"copying {src.name}")
 
 
 def _make_ext4(tree, image, size, label):
     with open(image, "wb") as f:
         f.truncate(size)
-    _run(["mke2fs", "-q", "-F", "-t", "ext4", "-L", label, "-m", "0", "-E",
+    hosttool.run(["mke2fs", "-q", "-F", "-t", "ext4", "-L", label, "-m", "0", "-E",
           "lazy_itable_init=1,lazy_journal_init=1,no_copy_xattrs", "-d", str(tree), str(image)],
          f"making {image.name}")
 
@@ -272,7 +147,7 @@ def small():
 
     def make(tmp):
         with progress.step("making the small guest"):
-            release = kernel_release(root)
+            release = kernelmodules.release(root)
             shutil.copyfile(root / f"boot/vmlinuz-{release}", tmp / "vmlinuz")
             (tmp / "initrd").write_bytes(_initramfs(
                 root, init, recipe.BOOT_MODULES + recipe.NIC_MODULES + recipe.PV_MODULES,
@@ -288,7 +163,7 @@ def small():
 
 def _source_key():
     here = pathlib.Path(__file__).resolve().parent
-    return cache.digest(cache.file_bytes(here / "images.py", here / "cpio.py"))
+    return cache.digest(cache.file_bytes(*(here / name for name in ("images.py", "cpio.py", "kernelmodules.py"))))
 
 
 DOM0_FILES = ("dom0-init", "dom0-vif")
@@ -300,7 +175,7 @@ def dom0():
 
     def make(tmp):
         with progress.step("making dom0's image"):
-            release = kernel_release(root)
+            release = kernelmodules.release(root)
             shutil.copyfile(root / f"boot/vmlinuz-{release}", tmp / "vmlinuz")
             (tmp / "initrd").write_bytes(_initramfs(
                 root, F / "dom0-initramfs", ["virtio_pci", "virtio_blk", "ext4", "crc32c_generic"]))
@@ -340,7 +215,7 @@ def debian():
 
     def make(tmp):
         with progress.step("making the Debian guest's image"):
-            release = kernel_release(root)
+            release = kernelmodules.release(root)
             shutil.copyfile(root / f"boot/vmlinuz-{release}", tmp / "vmlinuz")
             (tmp / "initrd").write_bytes(_initramfs(
                 root, F / "guest-init", recipe.BOOT_MODULES + recipe.PV_MODULES[:1] + ["crc32c_generic"]))
@@ -350,7 +225,7 @@ def debian():
                               (F / "debian-setup", "debian-setup")):
                 shutil.copyfile(src, tree / dest)
                 (tree / dest).chmod(0o755)
-            _tool(["chroot", str(tree), "/debian-setup"], tmp / "build.log", "debian-setup")
+            hosttool.logged(["chroot", str(tree), "/debian-setup"], tmp / "build.log", "debian-setup")
             (tree / "debian-setup").unlink()
             _make_ext4(tree, tmp / "root.img", 4 << 30, "debian")
             cache.remove_tree(tree)
@@ -361,7 +236,7 @@ def debian():
 
 def build_all():
     """Everything; the bootstraps, which wait for the network and the disk, beside the compiler."""
-    need_host_tools()
+    hosttool.install_missing()
     agent()
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         jobs = [pool.submit(emulator.place), pool.submit(lambda: (dom0(), small(), debian()))]

@@ -89,7 +89,8 @@ def guest(request, beds, modules):
     failed_or_ill = findings or getattr(request.node, "rep_call", None) is None or request.node.rep_call.failed
     request.node.emulator_fault = bool(failed_or_ill) and it.bed.emulator_fault()
     if failed_or_ill:
-        print(f"---- guest console\n{it.bed.console()[-4000:]}")
+        report = getattr(request.node, "rep_call", None)
+        print(f"---- {report.longreprtext if report else 'not run'}\n---- guest console\n{it.bed.console()[-4000:]}")
         it.bed.keep_logs()
     if fresh or failed_or_ill:
         beds.spoil()

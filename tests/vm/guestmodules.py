@@ -10,7 +10,7 @@ import pathlib
 import shlex
 import subprocess
 
-from xenbedlib import debugkernel, guestkernel, images
+from xenbedlib import debugkernel, guestkernel, images, kernelmodules
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 OUT = TOP / "build" / "vm"
@@ -36,8 +36,8 @@ def _kernel(root, debug):
     """(name of the build's folder, its KDIR in the root, mounts for it)"""
     if debug:
         return "src-debug", "/srv", [(debugkernel.place() / "kbuild", "srv")]
-    release = images.kernel_release(root)
-    if release != images.kernel_release(images.dom0_root()):
+    release = kernelmodules.release(root)
+    if release != kernelmodules.release(images.dom0_root()):
         raise RuntimeError("the guests have different kernels: 'testbed/xenbed build' makes them anew")
     return "src", f"/lib/modules/{release}/build", []
 
@@ -50,7 +50,7 @@ def _of_the_matrix(series):
     if done.returncode:
         raise RuntimeError(f"building for {series} failed:\n{done.stdout[-1000:]}{done.stderr[-3000:]}")
     built = done.stdout.split()[-1]
-    boots = images.kernel_release(guestkernel.place(series))
+    boots = kernelmodules.release(guestkernel.place(series))
     if built != boots:
         raise RuntimeError(f"modules for {built}, but the guest boots {boots}: one of both is older in the cache; remove it there")
     found = [out / f"{name}.ko" for name in NAMES]

@@ -9,7 +9,7 @@ import shlex
 import shutil
 import subprocess
 
-from xenbedlib import images
+from xenbedlib import images, kernelmodules
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 OUT = TOP / "build" / "vm" / "initrd"
@@ -45,7 +45,7 @@ def _lay(upper, release, modules):
 def make(name, modules):
     """Path of the image; without modules it is one of a kernel that DKMS did not build for."""
     root, work = images.debian_root(), OUT / name
-    release = images.kernel_release(root)
+    release = kernelmodules.release(root)
     shutil.rmtree(work, ignore_errors=True)
     for sub in ("upper", "work", "root"):
         (work / sub).mkdir(parents=True)

@@ -14,7 +14,7 @@ WRITES = 60
 # each write is durable before it is said to be, on the console, which outlives the machine
 WRITER = """i=0; while [ $i -lt 100000 ]; do
 	yes $i | head -c {block} >/tmp/block
-	{write}
+	{write} || {{ echo "writer: failed" >/dev/kmsg; exit 1; }}
 	echo "durable $i" >/dev/kmsg
 	i=$((i + 1))
 done"""
@@ -38,7 +38,7 @@ def disk_after(guest, tmp_path):
     """The guest's disk as dom0's disk has it after the cut, and the last write said to be durable."""
     raw, disk = tmp_path / "dom0.raw", tmp_path / "data0.img"
     guest.bed.cut_power(raw)
-    said = [int(n) for n in re.findall(r"durable (\d+)", guest.bed.console())]
+    said = [int(n) for n in re.findall(r"\] durable (\d+)$", guest.bed.console(), re.M)]
     # replays the journal, as the next boot of dom0 would
     assert subprocess.run(["e2fsck", "-fy", str(raw)], capture_output=True).returncode in (0, 1)
     subprocess.run(["debugfs", "-R", f"dump /bed/data0.img {disk}", str(raw)], check=True, capture_output=True)
@@ -47,18 +47,18 @@ def disk_after(guest, tmp_path):
     return disk, max(said)
 
 
-@pytest.mark.parametrize("flag", ["dsync", ""])
-def test_writes_said_to_be_durable(guest, tmp_path, flag):
-    """O_DSYNC on the raw disk, beside writes of others; without it writes are lost, or this test shows nothing."""
+@pytest.mark.parametrize("sync", [",fsync", ""])
+def test_writes_said_to_be_durable(guest, tmp_path, sync):
+    """fsync on the raw disk, beside writes of others; without it writes are lost, or this test shows nothing."""
     guest.load()
     dev = "/dev/" + switch_by_hand(guest)
-    if flag:
+    if sync:
         guest.sh(NOISE)
-    start_writer(guest, f"dd if=/tmp/block of={dev} bs={BLOCK} seek=$i oflag=direct{flag and ',' + flag} conv=notrunc status=none")
+    start_writer(guest, f"dd if=/tmp/block of={dev} bs={BLOCK} seek=$i oflag=direct conv=notrunc{sync} status=none")
     disk, last = disk_after(guest, tmp_path)
     with open(disk, "rb") as f:
         lost = [n for n in range(last + 1) if f.read(BLOCK) != block(n)]
-    if flag:
+    if sync:
         assert not lost, f"of {last + 1} writes said to be durable these are not there: {lost}"
     else:
         assert lost

@@ -32,16 +32,24 @@ def test_systemd_sees_the_name_go(guest, tool):
     assert [step for step in result["steps"] if "ifup@eth0.service" in step["what"]]
 
 
+NETWORKD = ("printf '[Match]\\nName=eth0\\n[Network]\\nAddress=192.168.77.2/24\\nGateway=192.168.77.1\\n' "
+            ">/etc/systemd/network/10-eth0.network; systemctl start systemd-networkd",
+            "networkctl --no-pager status eth0 | grep -q 'State: routable (configured)'")
+NETWORK_MANAGER = ("systemctl start NetworkManager; nmcli connection add type ethernet con-name lan ifname eth0 "
+                   "ip4 192.168.77.2/24 gw4 192.168.77.1",
+                   "nmcli -g GENERAL.STATE,GENERAL.CONNECTION device show eth0 | tr '\\n' ' ' | "
+                   "grep -q '^100 (connected) lan'")
+
+
 @pytest.mark.wide
 @pytest.mark.fresh
 @pytest.mark.state("debian")
-def test_networkd(guest, tool):
-    """systemd-networkd configures by name: what it configured stays, and it goes on with the PV card."""
+@pytest.mark.parametrize("setup, configured", [NETWORKD, NETWORK_MANAGER], ids=["networkd", "NetworkManager"])
+def test_managed(guest, tool, setup, configured):
+    """A daemon configures the card by its name: what it configured stays, and it goes on with the PV card."""
     guest.bed.push_guest([tool] + guestmodules.libraries_of(tool), dest="/payload/tool")
-    guest.sh("systemctl stop ifup@eth0.service; systemctl mask ifup@eth0.service; printf '[Match]\\nName=eth0\\n"
-             "[Network]\\nAddress=192.168.77.2/24\\nGateway=192.168.77.1\\n' >/etc/systemd/network/10-eth0.network; "
-             "systemctl start systemd-networkd", stall=120)
-    configured = "networkctl --no-pager status eth0 | grep -q 'State: routable (configured)'"
+    guest.sh("systemctl stop ifup@eth0.service; systemctl mask ifup@eth0.service; "
+             "printf 'auto lo\\niface lo inet loopback\\n' >/etc/network/interfaces; " + setup, stall=300)
     guest.wait(configured, 120)
     guest.load()
     guest.wait_connected("vif-0", 60)
