@@ -72,37 +72,44 @@ def sources():
 def hook(folder, *args):
     """Runs apt-get or apt-cache with the new root's package lists."""
     env = dict(os.environ, APT_CONFIG=os.environ["MMDEBSTRAP_APT_CONFIG"])
-    return subprocess.run(args, check=True, capture_output=True, text=True, env=env, cwd=folder).stdout
+    done = subprocess.run(args, capture_output=True, text=True, env=env, cwd=folder)
+    if done.returncode:
+        raise RootError(f"{' '.join(args[:2])} failed: {(done.stderr.strip().splitlines() or ['no word'])[-1]}")
+    return done.stdout
+
+
+def _newest(root, release, package):
+    """The highest version of a package in a Debian release and its security updates."""
+    newest = None
+    for line in hook(root, "apt-cache", "madison", package).splitlines():
+        _, version, where = (field.strip() for field in line.split("|"))
+        if where.split()[1].split("/")[0] not in (release, release + "-security"):
+            continue
+        if not newest or subprocess.run(["dpkg", "--compare-versions", version, "gt", newest]).returncode == 0:
+            newest = version
+    if not newest:
+        raise RootError(f"the mirror has no {package} in {release}")
+    return newest
 
 
 def _headers_of(root, release, flavour):
-    """name=version of the newest header packages of a Debian release."""
-    found = []
+    """name=version of the newest header packages of a Debian release.
+
+    The parts need not be of one version: the mirror gets them one after the other.
+    """
     meta = f"linux-headers-{flavour}"
-    for line in hook(root, "apt-cache", "madison", meta).splitlines():
-        _, version, where = (field.strip() for field in line.split("|"))
-        suite = where.split()[1].split("/")[0]
-        if suite in (release, release + "-security"):
-            found.append(version)
-    if not found:
-        raise RootError(f"the mirror has no {meta} in {release}")
-    newest = found[0]
-    for version in found[1:]:
-        if subprocess.run(["dpkg", "--compare-versions", version, "gt", newest]).returncode == 0:
-            newest = version
-    todo, names = [f"{meta}={newest}"], []
+    todo = [f"{meta}={_newest(root, release, meta)}"]
+    names = []
     while todo:
         package = todo.pop()
         for line in hook(root, "apt-cache", "show", package).splitlines():
             if not line.startswith("Depends:"):
                 continue
-            for dep in line[8:].split(","):
-                name = dep.split("(")[0].split("|")[0].strip()
-                if name.startswith(("linux-headers-", "linux-kbuild-")):
-                    dep_package = f"{name}={newest}"
-                    if dep_package not in names:
-                        names.append(dep_package)
-                        todo.append(dep_package)
+            for name, exact in re.findall(r"\b(linux-(?:headers|kbuild)-[^ ,|]+)(?: \(= ([^)]+)\))?", line):
+                part = f"{name}={exact or _newest(root, release, name)}"
+                if part not in names:
+                    names.append(part)
+                    todo.append(part)
             break
     return names
 

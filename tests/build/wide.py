@@ -77,7 +77,7 @@ def _thin(tree):
         else:
             entry.unlink()
     for arch in (tree / "arch").iterdir():
-        if arch.name not in ("x86", "Kconfig"):
+        if arch.is_dir() and arch.name != "x86":
             shutil.rmtree(arch)
     for tool in (tree / "tools").iterdir():
         if tool.is_dir() and tool.name not in ("objtool", "include", "lib", "bpf", "build", "scripts", "arch"):
