@@ -70,6 +70,7 @@ noinline long hypercall_by_page(unsigned long nr, unsigned long a1,
 		     : "rcx", "r8", "r10", "r11", "memory", "cc");
 	return ret;
 }
+
 /* What is called was written by Xen: there is no type to check. */
 ANNOTATE_NOCFI_SYM(hypercall_by_page);
 
