@@ -19,7 +19,7 @@ MODULE_SOURCES := Kbuild KERNELS VERSION compat include \
 	platform-pci xenbus netfront blkfront
 
 .PHONY: all help modules tools deb rpm dist docs demo bench prepare clean \
-	test test-static test-unit test-tools test-build \
+	test test-static test-unit test-tools test-build test-build-all \
 	test-packages test-packages-all test-vm test-wide test-slow \
 	test-debug test-soak test-fuzz \
 	test-kernels test-kernel-5.10 test-kernel-6.12 test-kernel-newest
@@ -41,6 +41,7 @@ help:
 	@echo "  make test-unit       pure code, with sanitizers"
 	@echo "  make test-tools      the pvhvm command"
 	@echo "  make test-build      the modules on every supported kernel series"
+	@echo "  make test-build-all  the same with cloud, rt, clang, sparse; long, not in make test"
 	@echo "  make test-packages   what make deb and make dist give"
 	@echo "  make test-packages-all  their life in a Debian root, .rpm, Ansible; long, not in make test"
 	@echo "  make test-vm         the modules in real Xen guests (testbed/)"
@@ -121,7 +122,7 @@ test: prepare
 	@tests/run
 
 test-packages-all: export PREPARE_MORE = y
-test-static test-unit test-tools test-build: prepare
+test-static test-unit test-tools test-build test-build-all: prepare
 	@tests/run $(@:test-%=%)
 
 test-packages test-packages-all test-vm test-wide test-slow: prepare

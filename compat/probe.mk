@@ -14,8 +14,11 @@
 include $(src)/KERNELS
 pvhvm-series := $(VERSION).$(PATCHLEVEL)
 pvhvm-sorted := $(shell printf '%s\n' $(KERNEL_MIN) $(pvhvm-series) $(KERNEL_MAX) | sort -V)
+# Said once: kbuild reads this for modpost, too.
+ifneq ($(filter %/Makefile.build,$(MAKEFILE_LIST)),)
 ifneq ($(word 2,$(pvhvm-sorted)),$(pvhvm-series))
 $(warning pvhvm is tested on Linux $(KERNEL_MIN) to $(KERNEL_MAX); this is $(pvhvm-series))
+endif
 endif
 
 pvhvm-config := $(obj)/compat/config.h

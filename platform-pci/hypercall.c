@@ -54,8 +54,8 @@ asm(".pushsection .text, \"ax\"\n"
  *
  * Out of line: it is the exception.
  */
-long hypercall_by_page(unsigned long nr, unsigned long a1, unsigned long a2,
-		       unsigned long a3)
+noinline long hypercall_by_page(unsigned long nr, unsigned long a1,
+				unsigned long a2, unsigned long a3)
 {
 	unsigned long stub = (unsigned long)hypercall_stubs;
 	long ret;
@@ -70,6 +70,9 @@ long hypercall_by_page(unsigned long nr, unsigned long a1, unsigned long a2,
 		     : "rcx", "r8", "r10", "r11", "memory", "cc");
 	return ret;
 }
+
+/* What is called was written by Xen: there is no type to check. */
+ANNOTATE_NOCFI_SYM(hypercall_by_page);
 
 /**
  * hypercall_detect() - look for Xen's CPUID leaves

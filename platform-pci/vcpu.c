@@ -174,6 +174,17 @@ err_forget:
 	return ret;
 }
 
+int pvhvm_vcpu_to_cpu(unsigned int vcpu)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		if (vcpu_of(cpu)->info && vcpu_of(cpu)->id == vcpu)
+			return cpu;
+	return -ENODEV;
+}
+PVHVM_EXPORT(pvhvm_vcpu_to_cpu);
+
 /**
  * vcpu_first() - the CPU that is Xen's vCPU 0
  *

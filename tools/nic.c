@@ -267,8 +267,6 @@ static int rename_pv(void *arg, struct why *why)
 	struct nic_switch *ns = arg;
 	int code = rename_live(ns, ns->name, why);
 
-	if (!code)
-		code = netcfg_give_altnames(ns->nl, &ns->cfg, ns->pv, why);
 	if (!code && ns->moved) {
 		gap_begins(ns);
 		code = netcfg_relabel(ns->nl, &ns->cfg, ns->pv, why);
@@ -284,7 +282,6 @@ static int rename_pv_back(void *arg, struct why *why)
 {
 	struct nic_switch *ns = arg;
 
-	netcfg_drop_altnames(ns->nl, &ns->cfg, ns->pv);
 	return rename_live(ns, ns->pv_name, why);
 }
 
@@ -433,11 +430,37 @@ static int rescan_function(void *arg, struct why *why)
 	return netcfg_give_link(ns->nl, &ns->cfg, ns->emu, why);
 }
 
+static int give_names(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	return netcfg_give_altnames(ns->nl, &ns->cfg, ns->pv, why);
+}
+
+static int drop_names(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	(void)why;
+	netcfg_drop_altnames(ns->nl, &ns->cfg, ns->pv);
+	return PVHVM_OK;
+}
+
+/*
+ * Its other names stay with the emulated one in the mind of systemd-networkd
+ * until it is gone: the kernel's messages do not say that the last was taken
+ * away. A second owner is an error to it, and it manages that one no more.
+ */
 void nic_plan_remove(struct plan *plan, struct nic_switch *ns)
 {
 	plan_add(plan, remove_function, rescan_function, ns,
 		 text_printf("remove PCI function %s (the emulated NIC)", ns->pci),
 		 text_printf("rescan the PCI bus and wait for it"));
+	if (ns->cfg.nr_altnames)
+		plan_add(plan, give_names, drop_names, ns,
+			 text_printf("give %s its other names, such as %s", ns->name,
+				     ns->cfg.altnames[0]),
+			 text_printf("take them away from it"));
 }
 
 /*

@@ -42,6 +42,7 @@ static const struct step {
 	{ "bus", bus_init, bus_exit },
 	{ "suspend", suspend_init, suspend_exit },
 	{ "shutdown", shutdown_init, shutdown_exit },
+	{ "cpus", cpus_init, cpus_exit },
 };
 
 static int __init step_up(unsigned int i)

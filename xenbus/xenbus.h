@@ -2,7 +2,7 @@
 /*
  * xenbus.h: what the files of pvhvm_xenbus tell each other.
  *
- *	chardev  shutdown  bus -> device -> client
+ *	chardev  shutdown  cpus -> bus -> device -> client
  *	     \       |      /
  *	      watch, ops			public calls
  *	         batch				many requests, one wait
@@ -333,7 +333,10 @@ void handshake_let_go(struct pvhvm_device *pdev);
 
 void client_quarantine_work(struct work_struct *work);
 
-/* ---- shutdown.c, chardev.c, suspend.c ---- */
+/* ---- cpus.c, shutdown.c, chardev.c, suspend.c ---- */
+
+int cpus_init(void);
+void cpus_exit(void);
 
 int shutdown_init(void);
 void shutdown_exit(void);

@@ -9,4 +9,9 @@
 #define ANNOTATE_NOENDBR ""
 #endif
 
+/* Nor, before 6.18, that it calls where no type is checked. */
+#ifndef ANNOTATE_NOCFI_SYM
+#define ANNOTATE_NOCFI_SYM(symbol)
+#endif
+
 #endif

@@ -47,4 +47,13 @@ bool pvhvm_platform_ready(void);
 int pvhvm_platform_get(void);
 void pvhvm_platform_put(void);
 
+/**
+ * pvhvm_vcpu_to_cpu() - Linux's number of one of Xen's vCPUs
+ * @vcpu: Xen's number
+ *
+ * Known from the first time on that it is online with pvhvm_platform loaded.
+ * Context: any. Return: the CPU, or -ENODEV.
+ */
+int pvhvm_vcpu_to_cpu(unsigned int vcpu);
+
 #endif /* PVHVM_HVM_H */

@@ -23,7 +23,7 @@ DEBIAN_PACKAGES = """
     systemd systemd-sysv dbus udev apt linux-image-amd64 linux-headers-amd64 dkms gcc make
     fio iperf3 ethtool iproute2 bridge-utils ifupdown iputils-ping kmod procps
     e2fsprogs libnl-3-200 libnl-route-3-200 libjson-c5 xenstore-utils
-    file less strace busybox-static network-manager python3
+    file less strace busybox-static network-manager python3 nftables xdp-tools
 """.split()
 
 DPKG_OPTIONS = [

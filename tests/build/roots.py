@@ -18,9 +18,9 @@ from xenbedlib import cache
 
 BASE = "trixie"
 PACKAGES = "gcc-12 gcc-14 make sparse libelf1t64 libssl3t64 libc6-dev perl-base kmod pahole".split()
-# series: Debian release its headers come from, compiler, as close to that release's as Debian 13 has it
 # for checkpatch, which the kernel's packages carry only in the source
 SOURCE_PACKAGE = "linux-source-6.12"
+# series: Debian release its headers come from, compiler, as close to that release's as Debian 13 has it
 SERIES = {
     "5.10": ("bullseye", "gcc-12"),
     "6.1": ("bookworm", "gcc-12"),
@@ -69,39 +69,47 @@ def sources():
     return "\n".join(lines) + "\n"
 
 
-def _hook(root, *args):
+def hook(folder, *args):
     """Runs apt-get or apt-cache with the new root's package lists."""
     env = dict(os.environ, APT_CONFIG=os.environ["MMDEBSTRAP_APT_CONFIG"])
-    return subprocess.run(args, check=True, capture_output=True, text=True, env=env, cwd=root).stdout
+    done = subprocess.run(args, capture_output=True, text=True, env=env, cwd=folder)
+    if done.returncode:
+        raise RootError(f"{' '.join(args[:2])} failed: {(done.stderr.strip().splitlines() or ['no word'])[-1]}")
+    return done.stdout
 
 
-def _headers_of(root, release):
-    """name=version of the newest header packages of a Debian release."""
-    found = []
-    for line in _hook(root, "apt-cache", "madison", "linux-headers-amd64").splitlines():
+def _newest(root, release, package):
+    """The highest version of a package in a Debian release and its security updates."""
+    newest = None
+    for line in hook(root, "apt-cache", "madison", package).splitlines():
         _, version, where = (field.strip() for field in line.split("|"))
-        suite = where.split()[1].split("/")[0]
-        if suite in (release, release + "-security"):
-            found.append(version)
-    if not found:
-        raise RootError(f"the mirror has no linux-headers-amd64 in {release}")
-    newest = found[0]
-    for version in found[1:]:
-        if subprocess.run(["dpkg", "--compare-versions", version, "gt", newest]).returncode == 0:
+        if where.split()[1].split("/")[0] not in (release, release + "-security"):
+            continue
+        if not newest or subprocess.run(["dpkg", "--compare-versions", version, "gt", newest]).returncode == 0:
             newest = version
-    todo, names = [f"linux-headers-amd64={newest}"], []
+    if not newest:
+        raise RootError(f"the mirror has no {package} in {release}")
+    return newest
+
+
+def _headers_of(root, release, flavour):
+    """name=version of the newest header packages of a Debian release.
+
+    The parts need not be of one version: the mirror gets them one after the other.
+    """
+    meta = f"linux-headers-{flavour}"
+    todo = [f"{meta}={_newest(root, release, meta)}"]
+    names = []
     while todo:
         package = todo.pop()
-        for line in _hook(root, "apt-cache", "show", package).splitlines():
+        for line in hook(root, "apt-cache", "show", package).splitlines():
             if not line.startswith("Depends:"):
                 continue
-            for dep in line[8:].split(","):
-                name = dep.split("(")[0].split("|")[0].strip()
-                if name.startswith(("linux-headers-", "linux-kbuild-")):
-                    dep_package = f"{name}={newest}"
-                    if dep_package not in names:
-                        names.append(dep_package)
-                        todo.append(dep_package)
+            for name, exact in re.findall(r"\b(linux-(?:headers|kbuild)-[^ ,|]+)(?: \(= ([^)]+)\))?", line):
+                part = f"{name}={exact or _newest(root, release, name)}"
+                if part not in names:
+                    names.append(part)
+                    todo.append(part)
             break
     return names
 
@@ -110,6 +118,21 @@ def _unpack(deb, root):
     """dpkg-deb -x would replace the root's /lib symlink by the older packages' folder."""
     tar = subprocess.run(["dpkg-deb", "--fsys-tarfile", str(deb)], check=True, capture_output=True).stdout
     subprocess.run(["tar", "-x", "--keep-directory-symlink", "-C", str(root)], input=tar, check=True)
+
+
+def unpack_headers(root, release, flavour="amd64"):
+    """Puts the newest headers of a Debian release into the root; the kernel's release."""
+    debs = root / "debs"
+    debs.mkdir()
+    before = {p.name for p in (root / "lib/modules").glob("*")}
+    hook(debs, "apt-get", "download", *_headers_of(root, release, flavour))
+    for deb in debs.glob("*.deb"):
+        _unpack(deb, root)
+    shutil.rmtree(debs)
+    new = {p.name for p in (root / "lib/modules").glob("*")} - before
+    if len(new) != 1:
+        raise RootError(f"headers of {release} brought {len(new)} kernels, one was expected")
+    return new.pop()
 
 
 def _without_xen(root, kernel):
@@ -137,19 +160,9 @@ def _without_xen(root, kernel):
 def fill(root):
     """Called by mmdebstrap as its customize hook: unpacks the headers into the root."""
     root = pathlib.Path(root)
-    debs = root / "debs"
     table = []
     for series, (release, compiler) in SERIES.items():
-        debs.mkdir()
-        before = {p.name for p in (root / "lib/modules").glob("*")}
-        _hook(debs, "apt-get", "download", *_headers_of(root, release))
-        for deb in debs.glob("*.deb"):
-            _unpack(deb, root)
-        shutil.rmtree(debs)
-        new = {p.name for p in (root / "lib/modules").glob("*")} - before
-        if len(new) != 1:
-            raise RootError(f"headers of {release} brought {len(new)} kernels, one was expected")
-        kernel = new.pop()
+        kernel = unpack_headers(root, release)
         table.append(f"{series} {kernel} {compiler}\n")
         if series in WITHOUT_XEN:
             table.append(f"{series}-noxen {_without_xen(root, kernel)} {compiler}\n")
@@ -160,7 +173,7 @@ def fill(root):
 def _unpack_checkpatch(root):
     debs = root / "debs"
     debs.mkdir()
-    _hook(debs, "apt-get", "download", SOURCE_PACKAGE)
+    hook(debs, "apt-get", "download", SOURCE_PACKAGE)
     deb = next(debs.glob("*.deb"))
     place = root / "checkpatch"
     place.mkdir()
@@ -172,7 +185,8 @@ def _unpack_checkpatch(root):
     shutil.rmtree(debs)
 
 
-def _make(tmp):
+def make(tmp, packages, recipe):
+    """A Debian tree in tmp/root with the packages; the recipe, a file, fills it as mmdebstrap's hook."""
     if os.geteuid():
         raise RootError("making the kernel matrix' build root needs root (mmdebstrap, chroot)")
     if not shutil.which("mmdebstrap"):
@@ -180,8 +194,8 @@ def _make(tmp):
     cache.need_space(4)
     log = tmp / "build.log"
     args = ["mmdebstrap", "--mode=root", "--format=directory", "--variant=essential",
-            *(f"--dpkgopt={o}" for o in DPKG_OPTIONS), f"--include={','.join(PACKAGES)}",
-            f"--customize-hook=python3 '{pathlib.Path(__file__).resolve()}' \"$1\"",
+            *(f"--dpkgopt={o}" for o in DPKG_OPTIONS), f"--include={','.join(packages)}",
+            f"--customize-hook=python3 '{pathlib.Path(recipe).resolve()}' \"$1\"",
             BASE, str(tmp / "root"), "-"]
     with open(log, "wb") as out:
         done = subprocess.run(args, input=sources().encode(), stdout=out, stderr=out,
@@ -197,7 +211,7 @@ def _make(tmp):
 def ensure():
     """Path of the build root, made first when the cache has none."""
     key = cache.digest(pathlib.Path(__file__).read_bytes())
-    return cache.ensure("kernels", "build-root", key, _make) / "root"
+    return cache.ensure("kernels", "build-root", key, lambda tmp: make(tmp, PACKAGES, __file__)) / "root"
 
 
 def kernels(root):

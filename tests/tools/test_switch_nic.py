@@ -12,7 +12,7 @@ import pytest
 
 from fakeguest import MAC, MAC2, NIC2_PCI, NIC_PCI, PVHVM, run
 
-STEPS = 10	# of one NIC with persistence, up to the unplug; then the neighbours
+STEPS = 11	# of one NIC with persistence, up to the unplug; then the neighbours
 
 TALK = r"""
 import socket, sys, time

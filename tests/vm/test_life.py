@@ -47,6 +47,34 @@ def test_cpu_hotplug_under_load(guest):
     assert counts(guest) == before
 
 
+@pytest.mark.wide
+def test_vcpu_set_under_load(guest):
+    """'xl vcpu-set' takes a CPU away and gives it back, under network and disk load; what the administrator does stays."""
+    online = "/sys/devices/system/cpu/cpu1/online"
+    pv_up(guest)
+    guest.load("blkfront")
+    dev = "/dev/" + switch_by_hand(guest)
+    start_stream(guest)
+    start_fio(guest, dev, 40)
+    before = counts(guest)
+    for _ in range(3):
+        guest.bed.xl("vcpu-set guest 1")
+        guest.wait(f"[ $(cat {online}) = 0 ]")
+        guest.bed.xl("vcpu-set guest 2")
+        guest.wait(f"[ $(cat {online}) = 1 ]")
+    seen = interrupts_on(guest, 1)
+    check_fio(guest)
+    check_stream(guest, 200)
+    assert interrupts_on(guest, 1) > seen
+    assert counts(guest) == before
+    # said again is not said anew
+    guest.sh(f"echo 0 >{online}")
+    domid = guest.bed.xl("domid guest").out.strip()
+    guest.bed.dom0(f"xenstore-write /local/domain/{domid}/cpu/1/availability online; sleep 2")
+    assert guest.read(online) == "0"
+    guest.sh(f"echo 1 >{online}")
+
+
 def test_unbind_bind_under_load(guest):
     """The network driver taken from its device and given back, five times; the connection lives on."""
     guest.bed.dom0("ip link set xenbr0 address 02:00:00:00:77:01")

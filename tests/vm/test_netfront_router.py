@@ -78,6 +78,25 @@ def test_router(guest):
 
 
 @pytest.mark.fresh
+@pytest.mark.state(GuestConfig("debian", nics=2))
+def test_nat(guest):
+    """Debian's nftables rewrites addresses and ports both ways: checksums that are not there yet are left so."""
+    guest.sh("systemctl mask --now ifup@eth0.service", stall=120)
+    names = both_cards(guest)
+    guest.sh(f"ip addr add 192.168.77.2/24 dev {names[0]}; ip addr add 10.9.0.1/24 dev {names[1]}; "
+             f"ip link set {names[0]} up; ip link set {names[1]} up; echo 1 >/proc/sys/net/ipv4/ip_forward; "
+             "nft add table nat; nft 'add chain nat post { type nat hook postrouting priority 100; }'; "
+             "nft 'add chain nat pre { type nat hook prerouting priority -100; }'; "
+             f"nft add rule nat post oifname {names[0]} masquerade; "
+             f"nft add rule nat pre iifname {names[0]} tcp dport 9000 dnat to {BEYOND}", stall=120)
+    with far_network(guest):
+        guest.bed.dom0(f"ip -n far addr add {BEYOND}/24 dev far1; ip -n far route add default via 10.9.0.1")
+        guest.wait("ping -c 1 -W 2 10.9.0.2 >/dev/null")
+        # dom0 knows no way to the far network, and it none to dom0's
+        whole(guest, names, "192.168.77.2", DOM0)
+
+
+@pytest.mark.fresh
 @pytest.mark.state(GuestConfig("small", nics=2))
 def test_bridge(guest):
     """The same through a bridge in the guest."""

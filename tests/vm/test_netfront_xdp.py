@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """XDP programs in pvhvm_netfront, against the stock netback in dom0."""
+import re
+
 import pytest
 
 import guestmodules
@@ -68,6 +70,25 @@ def test_answers_from_the_program(guest, xdp, what, counter):
     assert guest.sh(asked) == before, "the stack was asked, too"
     xdp(name, "off")
     guest.sh(f"ping -c 1 -W 5 {DOM0}")
+
+
+@pytest.mark.fresh
+@pytest.mark.state("debian")
+def test_stock_program(guest):
+    """xdp-filter of Debian's xdp-tools, loaded as a native program, keeps dom0 out and lets it in again."""
+    name = pv_up(guest)
+    guest.sh(f"xdp-filter load -m native -f ipv4 {name}", stall=300)
+    assert re.search(r"\bxdp(/|\b)(?!generic)", guest.sh(f"ip link show {name}")), "not a native program"
+    guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
+    guest.sh(f"xdp-filter ip -m src {DOM0}", stall=60)
+    seen = grown(guest, name, lambda: guest.try_sh(f"ping -c 5 -i 0.2 -W 1 {DOM0}", stall=60))
+    assert total(seen, "rx_xdp_drop") >= 5
+    print(guest.sh("xdp-filter status", stall=60))
+    guest.sh(f"xdp-filter ip -r -m src {DOM0}", stall=60)
+    guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
+    guest.sh(f"xdp-filter unload {name}", stall=120)
+    guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
+    assert total(stats(guest, name), "breaches") == 0
 
 
 def test_attach_and_detach_under_traffic(guest, xdp):

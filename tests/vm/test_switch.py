@@ -165,16 +165,20 @@ def test_two_cards(switchable):
 
 
 @pytest.mark.fresh
-def test_port_of_a_bond(switchable):
-    """The twin takes the card's place in a bond."""
+@pytest.mark.parametrize("kind", [
+    "bond mode active-backup miimon 100",
+    pytest.param("bridge forward_delay 0", marks=pytest.mark.wide),
+])
+def test_port_of(switchable, kind):
+    """The twin takes the card's place in a bond, a bridge."""
     guest = switchable
-    guest.sh("modprobe bonding; ip link add bond0 type bond mode active-backup miimon 100; ip addr flush dev eth0; "
-             "ip link set eth0 down; ip link set eth0 master bond0; ip link set bond0 up; "
-             "ip addr add 192.168.77.2/24 dev bond0")
+    guest.sh(f"modprobe bonding; modprobe bridge; ip link add top0 type {kind}; ip addr flush dev eth0; "
+             "ip link set eth0 down; ip link set eth0 master top0; ip link set top0 up; ip link set eth0 up; "
+             "ip addr add 192.168.77.2/24 dev top0")
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
     print(guest.sh("pvhvm switch --nic eth0 --no-persist", stall=300))
     assert guest.sh("readlink -f /sys/class/net/eth0/device").endswith("vif-0")
-    assert guest.read("/sys/class/net/bond0/bonding/slaves") == "eth0"
+    assert "master top0" in guest.sh("ip link show eth0")
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
 
 
