@@ -14,6 +14,7 @@
 #include <linux/cpumask.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
+#include <linux/workqueue.h>
 
 #include <pvhvm/hvm.h>
 #include <xen-public/hvm/hvm_info_table.h>
@@ -21,6 +22,7 @@
 static void cpus_look(struct work_struct *work);
 
 static DECLARE_WORK(cpus_work, cpus_look);
+static struct workqueue_struct *cpus_wq;
 /* vCPUs that the toolstack wanted offline when we looked last */
 static DECLARE_BITMAP(cpus_unwanted, HVM_MAX_VCPUS);
 
@@ -78,10 +80,13 @@ static void cpus_look(struct work_struct *work)
 	kfree(name);
 }
 
-/* Not in the watch thread: disks may wait for it while a CPU goes. */
+/*
+ * Neither in the watch thread nor in the bus's queue: while a CPU goes, disks
+ * may wait for what happens there.
+ */
 static void cpus_changed(struct pvhvm_xs_watch *watch, const char *path)
 {
-	bus_queue(&cpus_work);
+	queue_work(cpus_wq, &cpus_work);
 }
 
 static struct pvhvm_xs_watch cpus_watch = {
@@ -94,15 +99,19 @@ int cpus_init(void)
 	int err;
 
 	bitmap_zero(cpus_unwanted, HVM_MAX_VCPUS);
+	cpus_wq = alloc_workqueue("pvhvm-cpus", WQ_UNBOUND, 1);
+	if (!cpus_wq)
+		return -ENOMEM;
 	err = pvhvm_xs_watch(&cpus_watch);
-	if (err)
-		pr_err("cannot watch the toolstack's wishes for CPUs (%d)\n",
-		       err);
+	if (!err)
+		return 0;
+	pr_err("cannot watch the toolstack's wishes for CPUs (%d)\n", err);
+	destroy_workqueue(cpus_wq);
 	return err;
 }
 
 void cpus_exit(void)
 {
 	pvhvm_xs_unwatch(&cpus_watch);
-	cancel_work_sync(&cpus_work);
+	destroy_workqueue(cpus_wq);
 }

@@ -81,6 +81,7 @@ def test_router(guest):
 @pytest.mark.state(GuestConfig("debian", nics=2))
 def test_nat(guest):
     """Debian's nftables rewrites addresses and ports both ways: checksums that are not there yet are left so."""
+    guest.wait("systemctl is-active ifup@eth0.service && [ -e /sys/class/net/eth1/device/remove ]", 120)
     guest.sh("systemctl mask --now ifup@eth0.service", stall=120)
     names = both_cards(guest)
     guest.sh(f"ip addr add 192.168.77.2/24 dev {names[0]}; ip addr add 10.9.0.1/24 dev {names[1]}; "

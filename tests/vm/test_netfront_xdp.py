@@ -76,6 +76,8 @@ def test_answers_from_the_program(guest, xdp, what, counter):
 @pytest.mark.state("debian")
 def test_stock_program(guest):
     """xdp-filter of Debian's xdp-tools, loaded as a native program, keeps dom0 out and lets it in again."""
+    guest.wait("systemctl is-active ifup@eth0.service", 120)
+    guest.sh("systemctl mask --now ifup@eth0.service", stall=120)
     name = pv_up(guest)
     guest.sh(f"xdp-filter load -m native -f ipv4 {name}", stall=300)
     assert re.search(r"\bxdp(/|\b)(?!generic)", guest.sh(f"ip link show {name}")), "not a native program"
