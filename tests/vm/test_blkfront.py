@@ -155,3 +155,29 @@ def test_qdisk(guest):
     dev = "/dev/" + switch_by_hand(guest)
     guest.sh(FIO.format(dev=dev, rw="randwrite", bs="4k-64k", depth=16, size="16M"), stall=300)
     back(guest)
+
+
+def interrupts_by_cpu(guest):
+    """What CPU 0 and CPU 1 have handled of the disk's."""
+    line = guest.sh("grep 'vbd768-q0' /proc/interrupts").split()
+    return int(line[1]), int(line[2])
+
+
+def read_one_by_one(guest, dev, cpu):
+    """Reads, one at a time, from one CPU; how many interrupts each CPU took meanwhile."""
+    before = interrupts_by_cpu(guest)
+    guest.sh(f"taskset -c {cpu} dd if={dev} of=/dev/null bs=4k count=400 iflag=direct 2>/dev/null", stall=120)
+    return [now - then for now, then in zip(interrupts_by_cpu(guest), before)]
+
+
+def test_interrupt_follows_a_lone_reader(guest):
+    """It goes where one request at a time comes from, but not beyond what its affinity allows."""
+    guest.load()
+    dev = "/dev/" + switch_by_hand(guest)
+    for cpu in (1, 0, 1):
+        taken = read_one_by_one(guest, dev, cpu)
+        assert taken[cpu] > 300, taken
+    irq = guest.sh("grep 'vbd768-q0' /proc/interrupts").split(":")[0].strip()
+    guest.sh(f"echo 0 >/proc/irq/{irq}/smp_affinity_list")
+    taken = read_one_by_one(guest, dev, 1)
+    assert taken[1] == 0 and taken[0] > 300, taken
