@@ -80,8 +80,9 @@ def test_payload_arrives_whole(guest, offload, peer):
     guest.wait(f"ping -c 1 -W 2 {peer} >/dev/null")
     guest.sh("dd if=/dev/urandom of=/tmp/data bs=64k count=200 status=none")
     want = guest.sh("sha256sum </tmp/data")
-    guest.bed.dom0("rm -f /bed/got; cat >/bed/store.py; (python3 /bed/store.py >/dev/null 2>&1 </dev/null &); sleep 1",
-                   stdin=STORE.encode())
+    guest.bed.dom0("rm -f /bed/got; cat >/bed/store.py; (python3 /bed/store.py >/dev/null 2>&1 </dev/null &); "
+                   "i=0; until ss -ltn | grep -q ':9000 '; do i=$((i + 1)); [ $i -lt 100 ] || exit 1; sleep 0.2; done",
+                   stdin=STORE.encode(), stall=60)
     guest.sh(f"bash -c 'cat /tmp/data >/dev/tcp/{peer}/9000'", stall=120, total=300)
     guest.sh(f"i=0; until bash -c 'cat </dev/tcp/{peer}/9000' >/tmp/back; do i=$((i + 1)); [ $i -lt 20 ]; sleep 0.2; done",
              stall=120, total=300)
