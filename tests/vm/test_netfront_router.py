@@ -8,7 +8,7 @@ from netstat import domid, stats, total
 from xenbedlib.guestcfg import GuestConfig
 
 # a state of its own is booted for it
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.wide
 
 SIZE = 4 << 20
 DOM0, BEYOND = "192.168.77.1", "10.9.0.2"
