@@ -365,8 +365,7 @@ static int device_resume_driver(struct pvhvm_device *pdev)
 void device_forget_backend(struct pvhvm_device *pdev)
 {
 	watch_forget(&pdev->watch);
-	kfree(pdev->watch.path);
-	pdev->watch.path = NULL;
+	device_unwatch(pdev);
 }
 
 void device_resume_pv(struct pvhvm_device *pdev)

@@ -105,18 +105,25 @@ char *pvhvm_xs_read(struct pvhvm_xs_txn *txn, const char *dir,
 }
 PVHVM_EXPORT(pvhvm_xs_read);
 
+/* The number in a reply, or what there is instead of one; frees it. */
+static int ops_take_u64(char *reply, size_t len, u64 *value)
+{
+	int err;
+
+	if (IS_ERR(reply))
+		return PTR_ERR(reply);
+	err = xs_parse_u64(reply, len, value);
+	kfree(reply);
+	return err;
+}
+
 int pvhvm_xs_read_u64(struct pvhvm_xs_txn *txn, const char *dir,
 		      const char *node, u64 *value)
 {
-	size_t len;
-	char *s = pvhvm_xs_read(txn, dir, node, &len);
-	int err;
+	size_t len = 0;
+	char *reply = pvhvm_xs_read(txn, dir, node, &len);
 
-	if (IS_ERR(s))
-		return PTR_ERR(s);
-	err = xs_parse_u64(s, len, value);
-	kfree(s);
-	return err;
+	return ops_take_u64(reply, len, value);
 }
 PVHVM_EXPORT(pvhvm_xs_read_u64);
 
@@ -172,15 +179,10 @@ static int ops_post_read(struct xs_request *req, const char *dir,
 
 static int ops_collect_u64(struct xs_request *req, u64 *value)
 {
-	u32 len;
-	char *s = xs_collect(req, &len);
-	int err;
+	u32 len = 0;
+	char *reply = xs_collect(req, &len);
 
-	if (IS_ERR(s))
-		return PTR_ERR(s);
-	err = xs_parse_u64(s, len, value);
-	kfree(s);
-	return err;
+	return ops_take_u64(reply, len, value);
 }
 
 void pvhvm_xs_read_uints(const char *dir, struct pvhvm_xs_uint *want,
@@ -192,12 +194,8 @@ void pvhvm_xs_read_uints(const char *dir, struct pvhvm_xs_uint *want,
 
 	read = kcalloc(nr, sizeof(*read), GFP_KERNEL);
 	xs_enter();
-	for (i = 0; i < nr; i++) {
-		want[i].value = want[i].def;
-		if (read)
-			read[i].err = ops_post_read(&read[i].req, dir,
-						    want[i].node);
-	}
+	for (i = 0; read && i < nr; i++)
+		read[i].err = ops_post_read(&read[i].req, dir, want[i].node);
 	for (i = 0; i < nr; i++) {
 		int err = read ? read[i].err : -ENOMEM;
 

@@ -1,7 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """XDP programs in pvhvm_netfront, against the stock netback in dom0."""
-import re
-
 import pytest
 
 import guestmodules
@@ -80,7 +78,8 @@ def test_stock_program(guest):
     guest.sh("systemctl mask --now ifup@eth0.service", stall=120)
     name = pv_up(guest)
     guest.sh(f"xdp-filter load -m native -f ipv4 {name}", stall=300)
-    assert re.search(r"\bxdp(/|\b)(?!generic)", guest.sh(f"ip link show {name}")), "not a native program"
+    shown = guest.sh(f"ip link show {name}")
+    assert "xdp" in shown and "xdpgeneric" not in shown, "not a native program"
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
     guest.sh(f"xdp-filter ip -m src {DOM0}", stall=60)
     seen = grown(guest, name, lambda: guest.try_sh(f"ping -c 5 -i 0.2 -W 1 {DOM0}", stall=60))
