@@ -13,6 +13,7 @@
 
 #include <asm/apic.h>
 #include <asm/irq_vectors.h>
+#include <asm/msr.h>
 #include <linux/cpumask.h>
 #include <linux/interrupt.h>
 #include <linux/ioport.h>
@@ -194,9 +195,13 @@ void upcall_vcpu_down(struct platform_vcpu *v)
 static bool apic_has_pending(u8 vector)
 {
 	u32 reg = APIC_IRR + vector / 32 * 0x10;
-	u32 bits = x2apic_enabled() ? native_apic_msr_read(reg) :
-		native_apic_mem_read(reg);
+	u32 bits, high __maybe_unused;
 
+	/* A kernel without CONFIG_X86_X2APIC has no function for it. */
+	if (x2apic_enabled())
+		rdmsr(APIC_BASE_MSR + reg / 0x10, bits, high);
+	else
+		bits = native_apic_mem_read(reg);
 	return bits & BIT(vector % 32);
 }
 
