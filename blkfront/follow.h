@@ -26,13 +26,11 @@
 /**
  * struct blkf_follow - what the last interrupts said
  * @home: CPU of the interrupt when nobody is visited
- * @at: CPU that it was last directed to
  * @wish: CPU that the last interrupts wished it on
  * @sure: how many in a row
  */
 struct blkf_follow {
 	int home;
-	int at;
 	int wish;
 	unsigned int sure;
 };
@@ -40,7 +38,6 @@ struct blkf_follow {
 static inline void blkf_follow_init(struct blkf_follow *f, int home)
 {
 	f->home = home;
-	f->at = home;
 	f->wish = home;
 	f->sure = 0;
 }
@@ -48,21 +45,22 @@ static inline void blkf_follow_init(struct blkf_follow *f, int home)
 /**
  * blkf_follow_look() - an interrupt has brought responses
  * @f: the ring's
+ * @at: CPU that it has come to
  * @submitter: CPU that the last request answered came from
  * @in_flight: requests that are not answered yet
  *
  * Return: the CPU to direct the interrupt to, or BLKF_FOLLOW_STAY.
  */
-static inline int blkf_follow_look(struct blkf_follow *f, int submitter,
-				   unsigned int in_flight)
+static inline int blkf_follow_look(struct blkf_follow *f, int at,
+				   int submitter, unsigned int in_flight)
 {
-	int wish = f->at;
+	int wish = at;
 
 	if (!in_flight)
 		wish = submitter;
 	else if (in_flight >= BLKF_FOLLOW_BUSY)
 		wish = f->home;
-	if (wish == f->at) {
+	if (wish == at) {
 		f->sure = 0;
 		return BLKF_FOLLOW_STAY;
 	}
@@ -72,7 +70,6 @@ static inline int blkf_follow_look(struct blkf_follow *f, int submitter,
 	if (++f->sure < BLKF_FOLLOW_SURE)
 		return BLKF_FOLLOW_STAY;
 	f->sure = 0;
-	f->at = wish;
 	return wish;
 }
 

@@ -15,12 +15,11 @@ static void queue_follow(struct blkf_queue *q, unsigned int chain)
 {
 	unsigned int in_flight = READ_ONCE(q->ring.req_prod_pvt) -
 				 q->ring.rsp_cons;
-	int cpu = blkf_follow_look(&q->follow, q->shadow[chain].cpu, in_flight);
+	int cpu = blkf_follow_look(&q->follow, raw_smp_processor_id(),
+				   q->shadow[chain].cpu, in_flight);
 
-	if (cpu == BLKF_FOLLOW_STAY)
-		return;
-	pvhvm_evtchn_move(&q->ch, cpu);
-	q->stats.moves++;
+	if (cpu != BLKF_FOLLOW_STAY)
+		q->stats.moves += pvhvm_evtchn_move(&q->ch, cpu);
 }
 
 /* A little at once; what is more is the thread's. Until then no event comes. */

@@ -297,29 +297,10 @@ static void device_carrier_changed(struct pvhvm_xs_watch *watch,
 
 static int device_watch_carrier(struct netf_dev *nd)
 {
-	char *path;
-	int err;
-
 	if (netf_fail_step(nd, "carrier"))
 		return -ENOMEM;
-	path = kasprintf(GFP_KERNEL, "%s/carrier", nd->pdev->otherend);
-	if (!path)
-		return -ENOMEM;
-	nd->carrier_watch.path = path;
-	nd->carrier_watch.fn = device_carrier_changed;
-	err = pvhvm_xs_watch(&nd->carrier_watch);
-	if (err) {
-		kfree(path);
-		nd->carrier_watch.path = NULL;
-	}
-	return err;
-}
-
-static void device_unwatch_carrier(struct netf_dev *nd)
-{
-	pvhvm_xs_unwatch(&nd->carrier_watch);
-	kfree(nd->carrier_watch.path);
-	nd->carrier_watch.path = NULL;
+	return pvhvm_xs_watch_in(&nd->carrier_watch, nd->pdev->otherend,
+				 "carrier", device_carrier_changed);
 }
 
 /* ---- suspend ---- */
@@ -344,7 +325,7 @@ int netf_resume(struct pvhvm_device *pdev)
 	device_disconnect(nd);
 	nd->failures = 0;
 	device_restart(nd);
-	device_unwatch_carrier(nd);
+	pvhvm_xs_unwatch_in(&nd->carrier_watch);
 	err = device_watch_carrier(nd);
 	if (err)
 		dev_warn(&pdev->dev,
@@ -441,7 +422,7 @@ void netf_remove(struct pvhvm_device *pdev)
 {
 	struct netf_dev *nd = pvhvm_get_drvdata(pdev);
 
-	device_unwatch_carrier(nd);
+	pvhvm_xs_unwatch_in(&nd->carrier_watch);
 	device_disconnect(nd);
 	device_farewell(nd);
 	pvhvm_set_drvdata(pdev, NULL);

@@ -304,22 +304,25 @@ void pvhvm_evtchn_set_cpu(struct pvhvm_evtchn *ch, unsigned int cpu)
 }
 PVHVM_EXPORT(pvhvm_evtchn_set_cpu);
 
-void pvhvm_evtchn_move(struct pvhvm_evtchn *ch, unsigned int cpu)
+bool pvhvm_evtchn_move(struct pvhvm_evtchn *ch, unsigned int cpu)
 {
 	struct irq_data *d;
 	struct evtchn_port *p;
 	unsigned long flags;
+	bool moved;
 
 	if (!ch->irq || cpu >= nr_cpu_ids || !upcall_by_vector())
-		return;
+		return false;
 	d = irq_get_irq_data(ch->irq);
 	p = irq_data_get_irq_chip_data(d);
 	raw_spin_lock_irqsave(&p->lock, flags);
-	if (!p->dead && !p->fixed && cpumask_test_cpu(cpu, &live_cpus) &&
-	    cpumask_test_cpu(cpu, irq_data_get_affinity_mask(d)) &&
-	    !direct_locked(p, vcpu_of(cpu)))
+	moved = !p->dead && !p->fixed && cpumask_test_cpu(cpu, &live_cpus) &&
+		cpumask_test_cpu(cpu, irq_data_get_affinity_mask(d)) &&
+		!direct_locked(p, vcpu_of(cpu));
+	if (moved)
 		set_effective(p, d);
 	raw_spin_unlock_irqrestore(&p->lock, flags);
+	return moved;
 }
 PVHVM_EXPORT(pvhvm_evtchn_move);
 

@@ -159,26 +159,8 @@ static void device_otherend_changed(struct pvhvm_xs_watch *watch,
 
 static int device_watch(struct pvhvm_device *pdev)
 {
-	char *path = kasprintf(GFP_KERNEL, "%s/state", pdev->otherend);
-	int err;
-
-	if (!path)
-		return -ENOMEM;
-	pdev->watch.path = path;
-	pdev->watch.fn = device_otherend_changed;
-	err = pvhvm_xs_watch(&pdev->watch);
-	if (err) {
-		kfree(path);
-		pdev->watch.path = NULL;
-	}
-	return err;
-}
-
-static void device_unwatch(struct pvhvm_device *pdev)
-{
-	pvhvm_xs_unwatch(&pdev->watch);
-	kfree(pdev->watch.path);
-	pdev->watch.path = NULL;
+	return pvhvm_xs_watch_in(&pdev->watch, pdev->otherend, "state",
+				 device_otherend_changed);
 }
 
 /* ---- appearing and disappearing ---- */
@@ -234,7 +216,7 @@ int device_create_pv(const char *type, unsigned int id)
 	return 0;
 
 err_unwatch:
-	device_unwatch(pdev);
+	pvhvm_xs_unwatch_in(&pdev->watch);
 err_put:
 	put_device(&pdev->dev);
 	return err;
@@ -245,7 +227,7 @@ void device_destroy_pv(struct pvhvm_device *pdev)
 {
 	get_device(&pdev->dev);
 	device_unregister(&pdev->dev);
-	device_unwatch(pdev);
+	pvhvm_xs_unwatch_in(&pdev->watch);
 	put_device(&pdev->dev);
 }
 
@@ -313,7 +295,7 @@ int device_probe_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 {
 	int err, watch_err;
 
-	device_unwatch(pdev);
+	pvhvm_xs_unwatch_in(&pdev->watch);
 	err = device_start(pdev, drv);
 	watch_err = device_watch(pdev);
 	if (!err && watch_err) {
@@ -365,7 +347,7 @@ static int device_resume_driver(struct pvhvm_device *pdev)
 void device_forget_backend(struct pvhvm_device *pdev)
 {
 	watch_forget(&pdev->watch);
-	device_unwatch(pdev);
+	pvhvm_xs_unwatch_in(&pdev->watch);
 }
 
 void device_resume_pv(struct pvhvm_device *pdev)
@@ -373,7 +355,7 @@ void device_resume_pv(struct pvhvm_device *pdev)
 	int err;
 
 	/* bound or unbound since */
-	device_unwatch(pdev);
+	pvhvm_xs_unwatch_in(&pdev->watch);
 	mutex_lock(&pdev->lock);
 	pdev->state = handshake_read(pdev->nodename);
 	err = device_find_otherend(pdev);

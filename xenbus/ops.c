@@ -16,24 +16,26 @@
 /* Commits that may collide before we give up; some 2 s of trying. */
 #define TXN_TRIES	100
 
-/* A path on the heap: 3 KB are too much for a stack. */
-static char *ops_path(const char *dir, const char *node)
+/* A path as a part of a request, on the heap (kfree()): 3 KB are too much for a stack. */
+static int ops_path(struct kvec *v, const char *dir, const char *node)
 {
 	size_t size = strlen(dir) + strlen(node) + 2;
 	char *path;
 	int len;
 
 	if (size > XENSTORE_ABS_PATH_MAX)
-		return ERR_PTR(-ENAMETOOLONG);
+		return -ENAMETOOLONG;
 	path = kmalloc(size, GFP_KERNEL);
 	if (!path)
-		return ERR_PTR(-ENOMEM);
+		return -ENOMEM;
 	len = xs_join(path, size, dir, node);
 	if (len < 0) {
 		kfree(path);
-		return ERR_PTR(len);
+		return len;
 	}
-	return path;
+	v->iov_base = path;
+	v->iov_len = len + 1;
+	return 0;
 }
 
 /**
@@ -55,16 +57,14 @@ static u32 txn_id(const struct pvhvm_xs_txn *txn)
 static void *ops_ask(u32 type, const struct pvhvm_xs_txn *txn, const char *dir,
 		     const char *node, u32 *len)
 {
-	char *path = ops_path(dir, node);
-	struct kvec v;
+	struct kvec path;
+	int err = ops_path(&path, dir, node);
 	void *reply;
 
-	if (IS_ERR(path))
-		return path;
-	v.iov_base = path;
-	v.iov_len = strlen(path) + 1;
-	reply = xs_talk(type, txn_id(txn), &v, 1, len);
-	kfree(path);
+	if (err)
+		return ERR_PTR(err);
+	reply = xs_talk(type, txn_id(txn), &path, 1, len);
+	kfree(path.iov_base);
 	return reply;
 }
 
@@ -72,14 +72,11 @@ static void *ops_ask(u32 type, const struct pvhvm_xs_txn *txn, const char *dir,
 static int ops_change(u32 type, struct pvhvm_xs_txn *txn, const char *dir,
 		      const char *node, const char *value, int ignored)
 {
-	char *path = ops_path(dir, node);
 	struct kvec v[2];
-	int err;
+	int err = ops_path(&v[0], dir, node);
 
-	if (IS_ERR(path))
-		return PTR_ERR(path);
-	v[0].iov_base = path;
-	v[0].iov_len = strlen(path) + 1;
+	if (err)
+		return err;
 	v[1].iov_base = (void *)value;
 	v[1].iov_len = value ? strlen(value) : 0;
 	if (txn) {
@@ -89,7 +86,7 @@ static int ops_change(u32 type, struct pvhvm_xs_txn *txn, const char *dir,
 		if (err == ignored)
 			err = 0;
 	}
-	kfree(path);
+	kfree(v[0].iov_base);
 	return err;
 }
 
@@ -163,17 +160,14 @@ PVHVM_EXPORT(pvhvm_xs_read_uint);
 static int ops_post_read(struct xs_request *req, const char *dir,
 			 const char *node)
 {
-	char *path = ops_path(dir, node);
-	struct kvec v;
-	int err;
+	struct kvec path;
+	int err = ops_path(&path, dir, node);
 
-	if (IS_ERR(path))
-		return PTR_ERR(path);
-	v.iov_base = path;
-	v.iov_len = strlen(path) + 1;
+	if (err)
+		return err;
 	req->type = XS_READ;
-	err = xs_post(req, XS_NO_TXN, &v, 1);
-	kfree(path);
+	err = xs_post(req, XS_NO_TXN, &path, 1);
+	kfree(path.iov_base);
 	return err;
 }
 

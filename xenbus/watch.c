@@ -242,6 +242,35 @@ void pvhvm_xs_unwatch(struct pvhvm_xs_watch *w)
 }
 PVHVM_EXPORT(pvhvm_xs_unwatch);
 
+int pvhvm_xs_watch_in(struct pvhvm_xs_watch *w, const char *dir,
+		      const char *node,
+		      void (*fn)(struct pvhvm_xs_watch *watch,
+				 const char *path))
+{
+	char *path = kasprintf(GFP_KERNEL, "%s/%s", dir, node);
+	int err;
+
+	if (!path)
+		return -ENOMEM;
+	w->path = path;
+	w->fn = fn;
+	err = pvhvm_xs_watch(w);
+	if (err) {
+		kfree(path);
+		w->path = NULL;
+	}
+	return err;
+}
+PVHVM_EXPORT(pvhvm_xs_watch_in);
+
+void pvhvm_xs_unwatch_in(struct pvhvm_xs_watch *w)
+{
+	pvhvm_xs_unwatch(w);
+	kfree(w->path);
+	w->path = NULL;
+}
+PVHVM_EXPORT(pvhvm_xs_unwatch_in);
+
 void watch_forget(struct pvhvm_xs_watch *w)
 {
 	if (w->list.next && !list_empty(&w->list))

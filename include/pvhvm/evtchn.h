@@ -116,8 +116,9 @@ static inline void pvhvm_evtchn_useful(struct pvhvm_evtchn *ch)
  *
  * Leaves the affinity as it is: the user's word counts. Costs one hypercall
  * (EVTCHNOP_bind_vcpu) if it changes anything. Context: any.
+ * Return: do they come to @cpu from now on?
  */
-void pvhvm_evtchn_move(struct pvhvm_evtchn *ch, unsigned int cpu);
+bool pvhvm_evtchn_move(struct pvhvm_evtchn *ch, unsigned int cpu);
 
 /**
  * pvhvm_evtchn_set_cpu() - prefer a CPU for this channel

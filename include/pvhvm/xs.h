@@ -163,4 +163,26 @@ int pvhvm_xs_watch(struct pvhvm_xs_watch *watch);
  */
 void pvhvm_xs_unwatch(struct pvhvm_xs_watch *watch);
 
+/**
+ * pvhvm_xs_watch_in() - watch a node of a directory
+ * @watch: a watch that is not set; @path and @fn are filled in
+ * @dir: the directory
+ * @node: the node in it
+ * @fn: see struct pvhvm_xs_watch
+ *
+ * Both are copied. Otherwise as pvhvm_xs_watch(); also -ENOMEM.
+ */
+int pvhvm_xs_watch_in(struct pvhvm_xs_watch *watch, const char *dir,
+		      const char *node,
+		      void (*fn)(struct pvhvm_xs_watch *watch,
+				 const char *path));
+
+/**
+ * pvhvm_xs_unwatch_in() - end what pvhvm_xs_watch_in() began
+ * @watch: a watch; one that is not set is a no-op
+ *
+ * As pvhvm_xs_unwatch(), and frees the path.
+ */
+void pvhvm_xs_unwatch_in(struct pvhvm_xs_watch *watch);
+
 #endif /* PVHVM_XS_H */

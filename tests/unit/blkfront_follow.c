@@ -12,17 +12,17 @@ static void ok(bool good, const char *name)
 	failed += !good;
 }
 
-/* So many interrupts that say the same. Return: moves; @last: where to. */
+/* So many interrupts that say the same; @at: where they come, moved as told. Return: moves. */
 static unsigned int run(struct blkf_follow *f, unsigned int times,
-			int submitter, unsigned int in_flight, int *last)
+			int submitter, unsigned int in_flight, int *at)
 {
 	unsigned int moves = 0;
 
 	while (times--) {
-		int to = blkf_follow_look(f, submitter, in_flight);
+		int to = blkf_follow_look(f, *at, submitter, in_flight);
 
 		if (to != BLKF_FOLLOW_STAY) {
-			*last = to;
+			*at = to;
 			moves++;
 		}
 	}
@@ -32,7 +32,7 @@ static unsigned int run(struct blkf_follow *f, unsigned int times,
 int main(void)
 {
 	struct blkf_follow f;
-	int at = -2;
+	int at = 0;
 
 	blkf_follow_init(&f, 0);
 	ok(!run(&f, 1000, 0, 0, &at), "a lone submitter at home: stays");
@@ -44,12 +44,16 @@ int main(void)
 	ok(run(&f, 1000, 2, 0, &at) == 1 && at == 2, "from one to the next");
 	ok(run(&f, 1000, 2, BLKF_FOLLOW_BUSY, &at) == 1 && at == 0, "home when it is busy");
 	for (unsigned int i = 0; i < 1000; i++)
-		if (run(&f, BLKF_FOLLOW_SURE - 1, i & 1 ? 1 : 2, 0, &at))
-			at = -3;
+		run(&f, BLKF_FOLLOW_SURE - 1, i & 1 ? 1 : 2, 0, &at);
 	ok(at == 0, "two that take turns move nothing");
 	blkf_follow_init(&f, 0);
 	ok(!run(&f, BLKF_FOLLOW_SURE - 1, 1, 0, &at) && !run(&f, 1, 0, 9, &at) &&
 	   !run(&f, 1, 1, 0, &at), "one that says otherwise makes it unsure");
+	blkf_follow_init(&f, 0);
+	at = 0;
+	ok(run(&f, BLKF_FOLLOW_SURE, 1, 0, &at) == 1, "wants to move");
+	at = 0;
+	ok(run(&f, BLKF_FOLLOW_SURE, 1, 0, &at) == 1, "refused: wants it again");
 	printf("1..%u\n", test_nr);
 	return failed != 0;
 }
