@@ -105,7 +105,7 @@ class Dom0:
     name = "dom0"
     domid = "0"
     rings = False
-    disk = "/dev/loop3"
+    disk = "/bed/disk3"
 
     def __init__(self, bed):
         self.bed = bed

@@ -4,6 +4,7 @@
  *
  *   xbagent tcp PORT     in dom0: one process per connection
  *   xbagent port NAME    in a guest: the virtio-serial port with this name
+ *   xbagent stdio        in dom0: standard input and output, such as ssh's
  *   xbagent relay SOCKET in dom0: standard input and output to and from a unix
  *                        socket, the other end of a guest's port
  *
@@ -553,17 +554,11 @@ static bool copy_some(int from, int to)
 	return n > 0 && write_all(to, buf, n);
 }
 
-static int relay(const char *path)
+/* Standard input and output to and from a socket, until one of them ends. */
+static void copy_both(int s)
 {
-	struct sockaddr_un a = { .sun_family = AF_UNIX };
-	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	bool ok = true;
 
-	strncpy(a.sun_path, path, sizeof(a.sun_path) - 1);
-	if (s < 0 || connect(s, (struct sockaddr *)&a, sizeof(a))) {
-		perror(path);
-		return 1;
-	}
 	while (ok) {
 		struct pollfd f[2] = { { .fd = 0, .events = POLLIN },
 				       { .fd = s, .events = POLLIN } };
@@ -575,6 +570,47 @@ static int relay(const char *path)
 		if (ok && f[1].revents)
 			ok = copy_some(s, 1);
 	}
+}
+
+static int relay(const char *path)
+{
+	struct sockaddr_un a = { .sun_family = AF_UNIX };
+	int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	strncpy(a.sun_path, path, sizeof(a.sun_path) - 1);
+	if (s < 0 || connect(s, (struct sockaddr *)&a, sizeof(a))) {
+		perror(path);
+		return 1;
+	}
+	copy_both(s);
+	return 0;
+}
+
+/* A session has one descriptor, standard input and output are two. */
+static int serve_stdio(void)
+{
+	int s[2];
+	pid_t pid;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, s)) {
+		perror("xbagent: socketpair");
+		return 1;
+	}
+	pid = fork();
+	if (!pid) {
+		int none = open("/dev/null", O_RDWR);
+
+		/* what commands leave running must not hold the line open */
+		for (int fd = 0; fd <= 2; fd++)
+			dup2(none, fd);
+		close(s[0]);
+		serve(s[1], false);
+		_exit(0);
+	}
+	close(s[1]);
+	copy_both(s[0]);
+	close(s[0]);
+	waitpid(pid, NULL, 0);
 	return 0;
 }
 
@@ -585,8 +621,10 @@ int main(int argc, char **argv)
 		return serve_tcp(atoi(argv[2]));
 	if (argc == 3 && !strcmp(argv[1], "port"))
 		return serve_port(argv[2]);
+	if (argc == 2 && !strcmp(argv[1], "stdio"))
+		return serve_stdio();
 	if (argc == 3 && !strcmp(argv[1], "relay"))
 		return relay(argv[2]);
-	fprintf(stderr, "usage: xbagent tcp PORT | port NAME | relay SOCKET\n");
+	fprintf(stderr, "usage: xbagent tcp PORT | port NAME | stdio | relay SOCKET\n");
 	return 2;
 }

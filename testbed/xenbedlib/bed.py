@@ -7,7 +7,7 @@ import shlex
 import tarfile
 import time
 
-from . import cache, hosttool, outer, progress, session, states, watch
+from . import cache, hosttool, outer, progress, remote, session, states, watch
 from .channel import Channel, LineDown
 from .errors import BedError, CommandFailed, EmulatorFault, Stalled, Unhealthy
 from .guestcfg import GUEST_LINE, GuestConfig
@@ -17,14 +17,15 @@ BLOCK = 2048
 
 
 def _tar_of(paths):
-    """Tar archive of files and folders by their base names; PATH=NAME renames."""
+    """Tar archive of files (what a link leads to) and folders by their base names; PATH=NAME renames."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as tar:
         for spec in paths:
             path, _, name = str(spec).partition("=")
             if not os.path.exists(path):
                 raise BedError(f"cannot push {path}: no such file")
-            tar.add(path, arcname=name or os.path.basename(os.path.normpath(path)))
+            path = os.path.normpath(path)
+            tar.add(os.path.realpath(path), arcname=name or os.path.basename(path))
     return out.getvalue()
 
 
@@ -35,7 +36,7 @@ class Bed:
         self.machine = machine
         self.config = config
         self._lock_fd = lock_fd
-        self._dom0 = Channel("dom0", machine.dom0_port, on_beat=session.touch,
+        self._dom0 = Channel("dom0", machine.connect, on_beat=session.touch,
                              on_silence=self._serial_grew)
         self._guest = self._line_of("guest", GUEST_LINE)
         self._more = {}     # lines to further guests, by name
@@ -46,7 +47,7 @@ class Bed:
 
     def _line_of(self, where, socket):
         # through dom0: a connection forwarded by QEMU that nobody reads makes QEMU spin
-        return Channel(where, self.machine.dom0_port, f"exec /bed/xbagent relay {socket}",
+        return Channel(where, self.machine.connect, f"exec /bed/xbagent relay {socket}",
                        on_beat=session.touch, on_silence=self._guest_silent)
 
     # --- coming and going
@@ -58,6 +59,11 @@ class Bed:
         keep leaves the machine up when this process ends ('xenbed up').
         """
         hosttool.install_missing()
+        where = remote.url()
+        if where:
+            if keep:
+                raise BedError("a machine that is left up is the testbed's own: unset TESTBED")
+            return cls._created(state, where)
         owner = session.me("up" if keep else "run", what or f"test of {states.name_of(state)}")
         fd = session.lock(owner, wait)
         try:
@@ -82,13 +88,36 @@ class Bed:
         progress.say(f"'{states.name_of(state)}' loaded in {progress.seconds(start)}")
         return bed
 
+    @classmethod
+    def _created(cls, state, where):
+        """The same on somebody's dom0, where nothing is saved."""
+        config = states.config_of(state)
+        host = remote.Host(where)
+        bed = cls(host, config)
+        try:
+            host.open()
+            bed._dom0.hello(60)
+            if config and config.kind == "debian":
+                host.put_debian()
+            bed._mark = f"xenbed-mark-{os.urandom(4).hex()}"
+            bed._mark_log(bed.dom0)
+            if config:
+                bed.create_guest(config)
+                bed._mark_log(bed.guest)
+        except BaseException:
+            bed.keep_logs()
+            host.kill()
+            raise
+        return bed
+
     def load(self, state):
         """Another (or the same) state, fresh, without letting others in between."""
-        if self._lock_fd is None:
+        if self.machine.own and self._lock_fd is None:
             raise BedError("only the client that acquired the machine can load a state")
         self.disconnect(0)
         self.machine.kill()
-        fresh = self._loaded(state, self._lock_fd, self.machine.record["owner"])
+        fresh = self._loaded(state, self._lock_fd, self.machine.record["owner"]) if self.machine.own \
+            else self._created(state, remote.url())
         self.__dict__.update(fresh.__dict__)
 
     @classmethod
@@ -155,13 +184,16 @@ class Bed:
         self._mark = f"xenbed-mark-{os.urandom(4).hex()}"
         self.machine.record["mark"] = self._mark
         outer.rewrite(self.machine)
-        mark = f"date -s @{{}} >/dev/null; echo {self._mark} >/dev/kmsg"
-        self.dom0(mark.format(int(time.time()))
-                  + "; xl dmesg -c >/dev/null")
+        self._mark_log(self.dom0, "date -s @{} >/dev/null")
+        self.xl("dmesg -c >/dev/null")
         if guest:
             self.xl(f"unpause {self.config.name}")
             self._guest.hello(300, self._guest_progress)
-            self.guest(mark.format(int(time.time())))
+            self._mark_log(self.guest, "date -s @{} >/dev/null")
+
+    def _mark_log(self, run, first="true"):
+        """What this kernel logs from now on counts; first: a command, with the time in it."""
+        run(f"{first.format(int(time.time()))}; echo {self._mark} >/dev/kmsg")
 
     def _guest_silent(self):
         """Like _serial_grew, but a guest that panicked need not be waited for."""
@@ -224,7 +256,7 @@ class Bed:
         for name, run in (("dom0", self.dom0), ("guest", self.guest)):
             if name == "dom0" or self.config:
                 before = time.time()
-                wall, up = run("date +%s; cut -d' ' -f1 /proc/uptime").out.split()
+                wall, up = run("bash -c 'echo $EPOCHREALTIME'; cut -d' ' -f1 /proc/uptime").out.split()
                 got[name] = (float(wall), float(up), (before + time.time()) / 2)
         return got
 

@@ -4,6 +4,7 @@ import dataclasses
 import os
 import socket
 import struct
+import subprocess
 import threading
 import time
 import zlib
@@ -79,10 +80,11 @@ class _Wire:
             self._rx += self._stream.receive(left) or b""
 
 
-class _Tcp:
-    def __init__(self, port, timeout):
-        self._sock = socket.create_connection(("127.0.0.1", port), timeout)
-        self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+class _Stream:
+    """A connected socket."""
+
+    def __init__(self, sock):
+        self._sock = sock
 
     def send(self, data):
         self._sock.settimeout(300)
@@ -102,11 +104,33 @@ class _Tcp:
         self._sock.close()
 
 
+def tcp(port, timeout):
+    """A stream to a port of this host."""
+    sock = socket.create_connection(("127.0.0.1", port), timeout)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return _Stream(sock)
+
+
+class Process(_Stream):
+    """A stream to a program's standard input and output."""
+
+    def __init__(self, command):
+        ours, its = socket.socketpair()
+        with its:
+            self._program = subprocess.Popen(command, stdin=its, stdout=its, stderr=subprocess.DEVNULL)
+        super().__init__(ours)
+
+    def close(self):
+        super().close()
+        self._program.terminate()
+        self._program.wait()
+
+
 class _Relay:
     """A stream to what a command in dom0 copies from and to."""
 
-    def __init__(self, port, command, timeout):
-        self._wire = _Wire(_Tcp(port, timeout))
+    def __init__(self, stream, command):
+        self._wire = _Wire(stream)
         self._wire.send(EXEC, 1, command.encode())
 
     def send(self, data):
@@ -129,16 +153,17 @@ class _Relay:
 class Channel:
     """One command after the other, by an agent.
 
+    connect(timeout) gives a stream to dom0's agent, see _Wire.
     relay: a command in dom0 that leads to the agent; None: the agent is dom0's.
     chunk bounds what is sent in one frame. on_beat is called about once a second
     while a command runs; on_silence after every few seconds without a frame: it
     says whether there was another sign of life, or raises if all hope is gone.
     """
 
-    def __init__(self, where, port, relay=None, chunk=32768, on_beat=lambda: None,
+    def __init__(self, where, connect, relay=None, chunk=32768, on_beat=lambda: None,
                  on_silence=lambda: False):
         self.where = where
-        self._port = port
+        self._connect = connect
         self._relay = relay
         self._chunk = chunk
         self._on_beat = on_beat
@@ -167,8 +192,8 @@ class Channel:
         """Connects and greets; True if the agent answered in time."""
         self.close()
         try:
-            self._wire = _Wire(_Relay(self._port, self._relay, timeout) if self._relay
-                               else _Tcp(self._port, timeout))
+            stream = self._connect(timeout)
+            self._wire = _Wire(_Relay(stream, self._relay) if self._relay else stream)
             nonce = os.urandom(8)
             self._send(HELLO, 0, nonce)
             until = time.monotonic() + timeout

@@ -52,7 +52,9 @@ class GuestConfig:
     def cmdline(self):
         # the console goes to Xen's debug port: the emulated serial port costs
         # a trip to dom0 for every byte, and both would do the same
-        words = ["earlyprintk=xen,keep", "quiet", "net.ifnames=0", "panic=0"]
+        # (the debug kernel, which knows no Xen, takes that port for a serial one until its module xencon comes)
+        early = "serial,0xe9" if self.kind == "small-debug" else "xen,keep"
+        words = [f"earlyprintk={early}", "quiet", "net.ifnames=0", "panic=0"]
         # without it the guest's clock is the HPET, of which every reading is a
         # trip to the device model; the emulator's TSC is one clock for all CPUs
         words.append("tsc=reliable")
@@ -66,15 +68,15 @@ class GuestConfig:
         specs = []
         names = ["hda", "hdb", "hdd", "xvde", "xvdf", "xvdg"]
         if self.kind == "debian":
-            specs.append(f"format=raw,vdev={names.pop(0)},access=rw,target=/dev/vdb")
+            specs.append(f"format=raw,vdev={names.pop(0)},access=rw,target=/bed/debian")
         for n in range(self.disks):
-            target = f"/dev/loop{n + self.number}" if self.disk_backend == "phy" else f"/bed/file{n}.img"
+            target = f"/bed/disk{n + self.number}" if self.disk_backend == "phy" else f"/bed/file{n}.img"
             specs.append(f"format=raw,vdev={names.pop(0)},access=rw,target={target}")
         specs.append("format=raw,vdev=hdc,access=ro,devtype=cdrom,target=/bed/payload.img")
         return specs
 
     def to_xl(self):
-        vifs = [f"type=ioemu,model={self.nic_model},bridge=xenbr0,"
+        vifs = [f"type=ioemu,model={self.nic_model},bridge=xenbed0,"
                 f"mac=00:16:3e:01:{self.number + 2:02x}:{n + 3:02x},script=/bed/dom0-vif" for n in range(self.nics)]
         memory = self.memory or MEMORY.get(self.kind, 768)
         # the agent's line: no network, no disk, and no unplug request removes it

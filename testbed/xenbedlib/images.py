@@ -166,7 +166,7 @@ def _source_key():
     return cache.digest(cache.file_bytes(*(here / name for name in ("images.py", "cpio.py", "kernelmodules.py"))))
 
 
-DOM0_FILES = ("dom0-init", "dom0-vif")
+DOM0_FILES = ("dom0-init", "dom0-bed", "dom0-vif")
 
 
 def dom0():

@@ -15,7 +15,7 @@ import socket
 import subprocess
 import time
 
-from . import cache, emulator, images
+from . import cache, channel, emulator, images
 from .errors import BedError, Stalled
 
 CPU = "max,-smap,-la57,-pku,-xsave,-avx,-avx2,-f16c,-fma"
@@ -41,10 +41,12 @@ def img(*args, cwd=None):
     return done.stdout
 
 
-def _free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def _free_ports(number):
+    with contextlib.ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(number)]
+        for s in sockets:
+            s.bind(("127.0.0.1", 0))
+        return [s.getsockname()[1] for s in sockets]
 
 
 def start_time(pid):
@@ -60,6 +62,8 @@ def start_time(pid):
 class Machine:
     """The machine that runs now, from its record in run/machine.json."""
 
+    own = True      # remote.Host is the other one
+
     def __init__(self, record):
         self.record = record
         self.dir = run_place()
@@ -71,6 +75,15 @@ class Machine:
     @property
     def dom0_port(self):
         return self.record["dom0_port"]
+
+    @property
+    def ssh_port(self):
+        """For a program in dom0 that answers on port 22."""
+        return self.record["ssh_port"]
+
+    def connect(self, timeout):
+        """A stream to dom0's agent."""
+        return channel.tcp(self.dom0_port, timeout)
 
     @property
     def serial_log(self):
@@ -239,7 +252,7 @@ def start(state, state_dir, lock_fd, owner, config=None):
     for name in ("serial.log", "qemu.log", "qmp.sock"):
         with contextlib.suppress(FileNotFoundError):
             (place / name).unlink()
-    dom0_port = _free_port()
+    dom0_port, ssh_port = _free_ports(2)
     share = images.dom0_root() / "usr/share"
     args = _program(emulator.place() / "qemu-system-x86_64", "-L", str(share / "qemu"), "-L", str(share / "seabios"),
                     *HARDWARE)
@@ -248,7 +261,8 @@ def start(state, state_dir, lock_fd, owner, config=None):
     for name in DISKS:
         args += ["-drive", f"file={name},if=none,id={name[:5]},format=qcow2,cache=unsafe,discard=unmap",
                  "-device", f"virtio-blk-pci,drive={name[:5]}"]
-    args += ["-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{dom0_port}-:7001",
+    args += ["-netdev", f"user,id=n0,hostfwd=tcp:127.0.0.1:{dom0_port}-:7001,"
+             f"hostfwd=tcp:127.0.0.1:{ssh_port}-:22",
              "-device", "virtio-net-pci,netdev=n0,romfile=",
              "-qmp", "unix:qmp.sock,server=on,wait=off", "-serial", "file:serial.log"]
     if state_dir:
@@ -258,7 +272,7 @@ def start(state, state_dir, lock_fd, owner, config=None):
                                  pass_fds=(lock_fd,), start_new_session=True)
     _prefer(child.pid)
     record = {"pid": child.pid, "start_time": start_time(child.pid), "state": state,
-              "dom0_port": dom0_port, "owner": owner, "since": time.time(),
+              "dom0_port": dom0_port, "ssh_port": ssh_port, "owner": owner, "since": time.time(),
               "config": dataclasses.asdict(config) if config else None}
     machine = Machine(record)
     rewrite(machine)

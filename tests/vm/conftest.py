@@ -12,6 +12,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "testbed"))
 
 import guestmodules                      # noqa: E402
 from guest import Guest                  # noqa: E402
+from xenbedlib import remote             # noqa: E402
 from xenbedlib.bed import Bed            # noqa: E402
 
 
@@ -102,6 +103,14 @@ def guest(request, beds, modules):
     assert not findings, "\n".join(str(f) for f in findings)
 
 
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what cannot be: with a kernel of its own, other machines, for they have dom0's; a power cut elsewhere."""
+    others = [item for item in items if KERNEL and item.get_closest_marker("state")
+              or remote.url() and item.get_closest_marker("own")]
+    items[:] = [item for item in items if item not in others]
+    config.hook.pytest_deselected(items=others)
+
+
 EMULATOR_TRIES = 4
 
 
@@ -144,4 +153,5 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "fuzz: only with 'make test-fuzz'")
     config.addinivalue_line("markers", "pending(why): fails, or has not been seen passing yet; 'make test-slow' runs it")
     config.addinivalue_line("markers", "expects(regex): lines of the logs that are no finding in this test")
+    config.addinivalue_line("markers", "own: needs the testbed's own machine, not somebody's dom0 (TESTBED)")
     config.addinivalue_line("markers", "fresh: a machine of its own, thrown away afterwards")

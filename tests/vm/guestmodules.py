@@ -84,9 +84,11 @@ def build_tool():
     return str(TOP / "build" / "tools" / "pvhvm")
 
 
-def libraries_of(program):
-    """The shared libraries a program needs, the loader left out."""
-    text = subprocess.run(["ldd", program], check=True, capture_output=True, text=True).stdout
+def libraries_of(program, root=pathlib.Path("/")):
+    """The shared libraries a program needs, from a Debian root (here: this system's), the loader left out."""
+    text = subprocess.run([str(root / "lib64/ld-linux-x86-64.so.2"), "--library-path",
+                           str(root / "usr/lib/x86_64-linux-gnu"), "--list", program],
+                          check=True, capture_output=True, text=True).stdout
     return [word for line in text.splitlines() for word in line.split()
             if word.startswith("/") and "ld-linux" not in word]
 

@@ -43,7 +43,7 @@ def frontend(guest, number=0):
 def far_host(guest):
     """A host of its own on dom0's bridge: packets that come from somewhere else."""
     guest.bed.dom0("ip netns add far; ip link add far0 type veth peer name far1; ip link set far1 netns far; "
-                   "ip link set far0 up master xenbr0; "
+                   "ip link set far0 up master xenbed0; "
                    f"ip -n far addr add {FAR}/24 dev far1; ip -n far link set lo up; ip -n far link set far1 up")
     try:
         yield lambda command, **kw: guest.bed.dom0(f"ip netns exec far {command}", **kw)

@@ -8,7 +8,8 @@ import pytest
 from marks import wide
 
 VDEV, VBD, DEV = "xvdk", "vbd-51872", "/dev/xvdk"
-QUEUE, LOOP, IMAGE = "/sys/block/xvdk/queue", "/dev/loop8", "/bed/kinds.img"
+QUEUE, LOOP, IMAGE = "/sys/block/xvdk/queue", "/bed/kinds", "/bed/kinds.img"
+LOOP_QUEUE = f"/sys/block/$(basename $(readlink {LOOP}))/queue"
 
 
 class Disk:
@@ -16,7 +17,7 @@ class Disk:
         self.guest, self.bed = guest, guest.bed
 
     def attach(self, size="64M", sector=512, target=LOOP, more="access=rw"):
-        self.bed.dom0(f"rm -f {IMAGE}; truncate -s {size} {IMAGE}; losetup -b {sector} {LOOP} {IMAGE}")
+        self.bed.dom0(f"rm -f {IMAGE}; truncate -s {size} {IMAGE}; ln -sfn $(losetup -f --show -b {sector} {IMAGE}) {LOOP}")
         self.plug(target, more)
 
     def plug(self, target=LOOP, more="access=rw"):
@@ -92,7 +93,7 @@ def test_discard(disk):
     guest.sh(f"dd if=/dev/urandom of={DEV} bs=1M count=16 oflag=direct status=none", stall=120)
     dom0("sync")
     assert disk.queue("discard_granularity") == \
-        dom0("cat /sys/block/loop8/queue/discard_granularity").out.strip()
+        dom0(f"cat {LOOP_QUEUE}/discard_granularity").out.strip()
     assert disk.queue("write_zeroes_max_bytes") == "0"
     head = guest.sh(f"dd if={DEV} bs=1M count=4 iflag=direct status=none | sha256sum")
     before = int(dom0(f"stat -c %b {IMAGE}").out)
@@ -105,7 +106,7 @@ def test_discard(disk):
 def test_refused_discard(disk):
     """A discard that the backend refuses is the last one; the disk works on."""
     disk.attach()
-    disk.bed.dom0("echo 0 >/sys/block/loop8/queue/discard_max_bytes")
+    disk.bed.dom0(f"echo 0 >{LOOP_QUEUE}/discard_max_bytes")
     assert disk.queue("discard_max_bytes") != "0"
     # the kernel forgives a plain discard that turns out to be unsupported
     disk.guest.sh(f"blkdiscard -o 0 -l 1048576 {DEV}")
@@ -186,7 +187,7 @@ def test_removal_with_requests_stuck(disk):
     """The same when the backend's own disk answers nothing any more."""
     dom0 = disk.bed.dom0
     dmsetup = "DM_DISABLE_UDEV=1 dmsetup"
-    dom0(f"rm -f {IMAGE}; truncate -s 64M {IMAGE}; losetup {LOOP} {IMAGE}; "
+    dom0(f"rm -f {IMAGE}; truncate -s 64M {IMAGE}; ln -sfn $(losetup -f --show {IMAGE}) {LOOP}; "
          f"{dmsetup} create stuck --table '0 131072 linear {LOOP} 0'")
     try:
         disk.plug("/dev/mapper/stuck")

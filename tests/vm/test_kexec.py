@@ -19,7 +19,7 @@ KEXEC = "LD_LIBRARY_PATH=/payload/kexec /payload/kexec/kexec"
 def kexec():
     """Debian's kexec, unpacked but not installed here, and what it needs."""
     program = str(guestmodules.unpacked("kexec-tools") / "sbin/kexec")
-    return [program, *guestmodules.libraries_of(program)]
+    return [program, *guestmodules.libraries_of(program, images.dom0_root())]
 
 
 def busy(guest, kexec, **params):

@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What an administrator does to a guest while it works."""
+import os
+
 import pytest
 
 from test_blkfront import switch_by_hand
 from test_netfront import DOM0, pv_up
+from test_platform import free_kilobytes
 from test_suspend import check_fio, check_stream, counts, start_fio, start_stream, unplug_nics
 
 pytestmark = pytest.mark.fresh
 
+RELOADS = int(os.environ.get("PVHVM_RELOADS", "100"))
 DRIVER = "/sys/bus/pvhvm/drivers/pvhvm-netfront"
 LOAD = (f"(while [ ! -e /tmp/load.stop ]; do iperf3 -c {DOM0} -t 5 >>/tmp/load.out 2>&1 || sleep 0.5; "
         "done; touch /tmp/load.end) >/dev/null 2>&1 &")
@@ -16,6 +20,11 @@ LOAD = (f"(while [ ! -e /tmp/load.stop ]; do iperf3 -c {DOM0} -t 5 >>/tmp/load.o
 def stop_load(guest):
     guest.sh("touch /tmp/load.stop")
     guest.wait("[ -e /tmp/load.end ]", 60)
+
+
+def books(guest):
+    """Grants, ports and watches that are in use; none with nothing above them."""
+    return counts(guest) + (guest.numbers("grants")["parked"],)
 
 
 def interrupts_on(guest, cpu):
@@ -77,7 +86,7 @@ def test_vcpu_set_under_load(guest):
 
 def test_unbind_bind_under_load(guest):
     """The network driver taken from its device and given back, five times; the connection lives on."""
-    guest.bed.dom0("ip link set xenbr0 address 02:00:00:00:77:01")
+    guest.bed.dom0("ip link set xenbed0 address 02:00:00:00:77:01")
     guest.sh("ip neigh flush all")
     pv_up(guest)
     unplug_nics(guest)
@@ -97,3 +106,36 @@ def test_unbind_bind_under_load(guest):
     check_stream(guest, 100)
     assert counts(guest) == before
     assert guest.numbers("grants")["parked"] == 0
+
+
+@pytest.mark.slow
+def test_all_four_loaded_and_unloaded(guest):
+    """A hundred times, and refused while the disk is in use: memory is as before, what was given up is RAM again."""
+    guest.load()
+    guest.wait_connected("vif-0")
+    guest.unload()
+    before, alone = free_kilobytes(guest), None
+    for turn in range(RELOADS):
+        guest.load("platform", "xenbus")
+        now = books(guest)
+        alone = alone or now
+        assert now == alone, f"after {turn} turns"
+        guest.load("netfront", "blkfront")
+        guest.wait_connected("vif-0")
+        if turn == 0:
+            dev = "/dev/" + switch_by_hand(guest)
+        elif turn % 10 == 0:
+            guest.sh("echo 0 >/sys/bus/pvhvm/devices/vbd-768/hold")
+            guest.wait(f"[ -b {dev} ]")
+        if turn % 10 == 0:
+            guest.sh(f"sleep 1000 <{dev} >/dev/null 2>&1 & echo $! >/tmp/user")
+            assert guest.try_sh("rmmod pvhvm_blkfront").code, "unloaded while its disk was open"
+            guest.sh("kill $(cat /tmp/user)")
+        guest.unload("netfront", "blkfront")
+        guest.wait("grep -q 'parked 0' /sys/bus/pci/drivers/pvhvm-platform/0*/pvhvm/grants")
+        assert books(guest) == alone, f"in turn {turn}"
+        guest.unload("xenbus", "platform")
+    lost = before - free_kilobytes(guest)
+    print(f"{RELOADS} turns, {lost} kB less free memory", flush=True)
+    assert lost < 2048
+    assert "left behind" not in guest.dmesg()

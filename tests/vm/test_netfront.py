@@ -75,7 +75,7 @@ def test_payload_arrives_whole(guest, offload, peer):
     for feature in ("tx-checksumming", "scatter-gather", "tcp-segmentation-offload",
                     "generic-segmentation-offload", "generic-receive-offload"):
         assert offloads[feature].split()[0] == offload, feature
-    guest.bed.dom0("ip -6 addr replace fd77::1/64 dev xenbr0 nodad")
+    guest.bed.dom0("ip -6 addr replace fd77::1/64 dev xenbed0 nodad")
     guest.sh(f"ip -6 addr replace fd77::2/64 dev {name} nodad")
     guest.wait(f"ping -c 1 -W 2 {peer} >/dev/null")
     guest.sh("dd if=/dev/urandom of=/tmp/data bs=64k count=200 status=none")
@@ -124,7 +124,7 @@ def test_backend_restart(guest):
     guest.bed.dom0(f"echo {dev} >/sys/bus/xen-backend/drivers/vif/unbind; sleep 1; "
                    f"echo {dev} >/sys/bus/xen-backend/drivers/vif/bind", stall=120)
     domid = dev.split("-")[1]
-    guest.bed.dom0(f"i=0; until ip link set vif{domid}.0 master xenbr0 up 2>/dev/null; do i=$((i+1)); "
+    guest.bed.dom0(f"i=0; until ip link set vif{domid}.0 master xenbed0 up 2>/dev/null; do i=$((i+1)); "
                    f"[ $i -lt 100 ] || exit 1; sleep 0.2; done; xenstore-write "
                    f"/local/domain/0/backend/vif/{domid}/0/hotplug-status connected")
     guest.wait_connected("vif-0", 60)

@@ -102,7 +102,7 @@ def test_mtu(guest):
     assert guest.try_sh(f"ip link set {name} mtu 65522").code
     guest.sh(f"ip link set {name} mtu 65521; ip link set {name} mtu 9000")
     vif = f"vif{backend(guest).split('/')[-2]}.0"
-    guest.bed.dom0(f"ip link set {vif} mtu 9000; ip link set xenbr0 mtu 9000")
+    guest.bed.dom0(f"ip link set {vif} mtu 9000; ip link set xenbed0 mtu 9000")
     guest.sh(f"ping -c 3 -W 5 -M do -s 8972 {DOM0}")
     seen = grown(guest, name, lambda: (iperf(guest), iperf(guest, "-R")))
     assert total(seen, "tx_packets") and total(seen, "rx_drop_too_long") == 0

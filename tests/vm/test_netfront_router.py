@@ -25,7 +25,7 @@ def far_network(guest):
     try:
         yield
     finally:
-        guest.bed.dom0(f"ip link set {vif} master xenbr0; ip netns del far; ip link del far0 2>/dev/null; "
+        guest.bed.dom0(f"ip link set {vif} master xenbed0; ip netns del far; ip link del far0 2>/dev/null; "
                        "ip link del brfar; ip route del 10.9.0.0/24 2>/dev/null; rm -f /bed/sent /bed/got; true")
 
 

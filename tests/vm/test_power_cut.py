@@ -7,7 +7,7 @@ import pytest
 
 from test_blkfront import switch_by_hand
 
-pytestmark = [pytest.mark.wide, pytest.mark.fresh]
+pytestmark = [pytest.mark.wide, pytest.mark.fresh, pytest.mark.own]
 
 BLOCK = 4096
 WRITES = 60

@@ -52,7 +52,7 @@ def images(modules):
 def boot(bed, image, extra):
     """Creates the guest with that initramfs, root by UUID, until its agent answers."""
     from xenbedlib import images as made
-    uuid = bed.dom0("blkid -s UUID -o value /dev/vdb").out.strip()
+    uuid = bed.dom0("blkid -s UUID -o value /bed/debian").out.strip()
     assert uuid
     config = GuestConfig("debian", disks=1, extra=f"root=UUID={uuid} ro {extra}".strip())
     bed.push_dom0([f"{made.debian() / 'vmlinuz'}=debian-vmlinuz", f"{image}=debian-initrd"], "/bed")

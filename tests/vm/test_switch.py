@@ -119,8 +119,8 @@ def uppers_of(guest):
 def test_vlan_and_macvlan_on_top(switchable):
     """What stands on the card stands on its twin afterwards, and reaches who it did."""
     guest = switchable
-    guest.bed.dom0("ip link add link xenbr0 name xenbr0.5 type vlan id 5; ip addr add 10.5.0.1/24 dev xenbr0.5; "
-                   "ip link set xenbr0.5 up; ip addr add 10.40.0.1/24 dev xenbr0")
+    guest.bed.dom0("ip link add link xenbed0 name xenbed0.5 type vlan id 5; ip addr add 10.5.0.1/24 dev xenbed0.5; "
+                   "ip link set xenbed0.5 up; ip addr add 10.40.0.1/24 dev xenbed0")
     guest.sh("modprobe 8021q; modprobe macvlan; ip link add link eth0 name eth0.5 type vlan id 5 egress-qos-map 2:3; "
              "ip link add link eth0 name mv0 address 02:00:00:00:0a:01 type macvlan mode bridge; "
              "ip addr add 10.5.0.2/24 dev eth0.5; ip addr add 10.40.0.2/24 dev mv0; ip link set eth0.5 mtu 1400 up; "
@@ -145,7 +145,7 @@ def test_two_cards(switchable):
     """Both or none: a failure at the second card takes the first one back, too."""
     guest = switchable
     guest.wait_connected("vif-1")
-    guest.bed.dom0("ip addr add 10.44.0.1/24 dev xenbr0")
+    guest.bed.dom0("ip addr add 10.44.0.1/24 dev xenbed0")
     guest.sh("ip addr add 10.44.0.2/24 dev eth1; ip link set eth1 up")
     reached = f"ping -c 1 -W 2 -I eth0 {DOM0} >/dev/null && ping -c 1 -W 2 -I eth1 10.44.0.1 >/dev/null"
     guest.wait(reached, 60)

@@ -59,7 +59,7 @@ def test_bus_shows_devices(guest):
 def test_hot_plug(guest):
     """A card attached and detached by xl appears and goes."""
     guest.load("platform", "xenbus")
-    guest.bed.xl("network-attach guest mac=00:16:3e:01:02:20 bridge=xenbr0 script=/bed/dom0-vif", stall=120)
+    guest.bed.xl("network-attach guest mac=00:16:3e:01:02:20 bridge=xenbed0 script=/bed/dom0-vif", stall=120)
     guest.wait("[ -e /sys/bus/pvhvm/devices/vif-1 ]")
     guest.bed.xl("network-detach guest 1", check=False, stall=120)
     guest.wait("[ ! -e /sys/bus/pvhvm/devices/vif-1 ]", 60)

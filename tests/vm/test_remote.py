@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The VM tests on somebody's dom0 (TESTBED=ssh://...), for which the testbed's own is taken."""
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+import guestmodules
+from xenbedlib.bed import Bed
+
+pytestmark = [pytest.mark.slow, pytest.mark.own]
+
+HERE = pathlib.Path(__file__).resolve().parent
+SSHD = "LD_LIBRARY_PATH=/bed/sshd /bed/sshd"
+
+
+def program(package, path):
+    return str(guestmodules.unpacked(package) / path)
+
+
+@pytest.fixture(scope="module")
+def remote(beds, tmp_path_factory):
+    """Environment for a client of a dom0 that has an ssh server and no guest."""
+    beds.drop()
+    keys = tmp_path_factory.mktemp("ssh")
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", keys / "key"], check=True)
+    with Bed.acquire("dom0", what="VM tests, over ssh") as bed:
+        lib = "usr/lib/x86_64-linux-gnu"
+        bed.push_dom0([program("dropbear-bin", "usr/sbin/dropbear"), program("dropbear-bin", "usr/bin/dropbearkey"),
+                       program("libtomcrypt1", f"{lib}/libtomcrypt.so.1"), program("libtommath1", f"{lib}/libtommath.so.1"),
+                       program("libgmp10", f"{lib}/libgmp.so.10"),
+                       f"{keys}/key.pub=authorized_keys"], "/bed/sshd")
+        bed.dom0("mkdir -p -m 700 ~/.ssh; cp /bed/sshd/authorized_keys ~/.ssh; chmod 600 ~/.ssh/authorized_keys; "
+                 f"{SSHD}/dropbearkey -t ed25519 -f /bed/sshd/host; {SSHD}/dropbear -r /bed/sshd/host -p 22")
+        yield bed, dict(os.environ, TESTBED=f"ssh://root@127.0.0.1:{bed.machine.ssh_port}",
+                        TESTBED_SSH=f"ssh -F none -i {keys}/key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null")
+
+
+def pytest_of(env, *arguments):
+    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", "--tb=short", *arguments], cwd=HERE,
+                          env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    print(done.stdout, flush=True)
+    return done
+
+
+def test_core(remote):
+    """The core of the VM tests passes there, and leaves neither a domain nor a client behind."""
+    bed, env = remote
+    done = pytest_of(env, "-m", "core")
+    assert done.returncode == 0
+    assert re.search(r"\b\d+ passed", done.stdout)
+    assert len(bed.xl("list").out.splitlines()) == 2, bed.xl("list").out
+    bed.dom0("flock -n /bed/lock true")
+    bed.check_health()
+
+
+def test_what_is_in_the_way(remote):
+    """One clear line: another client, a program that is not there, an address that is none."""
+    bed, env = remote
+    one = ["test_platform.py::test_finds_xen"]
+    bed.dom0("(flock /bed/lock sleep 300 >/dev/null 2>&1 &) </dev/null; sleep 1")
+    assert "in use by another client" in pytest_of(env, *one).stdout
+    bed.dom0("pkill sleep; mv /usr/bin/iperf3 /bed")
+    assert "has no iperf3: 'apt install iperf3' there" in pytest_of(env, *one).stdout
+    bed.dom0("mv /bed/iperf3 /usr/bin")
+    assert "it is ssh://[USER@]HOST[:PORT]" in pytest_of(dict(env, TESTBED="http://there"), *one).stdout
