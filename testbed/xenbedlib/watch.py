@@ -39,6 +39,7 @@ EMULATOR_FAULT = re.compile(r"Triple fault - invoking HVM shutdown")
 # (pattern, why it is no finding); keep this list short
 HARMLESS = (
     (re.compile(r"\] (Kernel c|C)ommand line: "), "it repeats what it was told, words such as 'stall' with it"),
+    (re.compile(r"kasan: KernelAddressSanitizer initialized"), "it says that it watches"),
     (re.compile(r"xen:grant_table: Grant tables using version"), "kernel names the ABI it uses"),
 )
 
