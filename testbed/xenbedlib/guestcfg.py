@@ -16,7 +16,7 @@ class GuestConfig:
     disks counts data disks, each of 256 MB; their backend is "phy" (loop
     device, xen-blkback) or "qdisk" (plain file, QEMU). nopv: the in-kernel PV
     drivers stay away and nothing is unplugged. Guests that run side by side have
-    names and numbers of their own (0 to 2).
+    names and numbers of their own (0 to 2). xl is a further line of xl.cfg.
     """
     kind: str = "small"
     vcpus: int = 2
@@ -29,6 +29,7 @@ class GuestConfig:
     extra: str = ""
     name: str = "guest"
     number: int = 0
+    xl: str = ""
 
     def __post_init__(self):
         if self.kind not in KINDS:
@@ -91,4 +92,6 @@ class GuestConfig:
                 'on_poweroff = "destroy"', "xen_platform_pci = 1", 'tsc_mode = "native"']
         for key, values in lists.items():
             text.append(f"{key} = [ " + ", ".join(f'"{v}"' for v in values) + " ]")
+        if self.xl:
+            text.append(self.xl)
         return "\n".join(text) + "\n"
