@@ -284,6 +284,31 @@ int evtchn_bind_virq(struct pvhvm_evtchn *ch, u32 virq,
 		port_request(ch, p, false, handler, NULL, name, data);
 }
 
+/**
+ * evtchn_bind_ipi() - handle what pvhvm_evtchn_notify() sends to the same channel
+ * @ch: as for evtchn_bind_virq()
+ * @v: as for evtchn_bind_virq()
+ * @handler: as for evtchn_bind_virq()
+ * @name: as for evtchn_bind_virq()
+ * @data: as for evtchn_bind_virq()
+ *
+ * Context: process; may sleep. Return: 0 or negative errno.
+ */
+int evtchn_bind_ipi(struct pvhvm_evtchn *ch, struct platform_vcpu *v,
+		    irq_handler_t handler, const char *name, void *data)
+{
+	struct evtchn_bind_ipi bind = { .vcpu = v->id };
+	struct evtchn_port *p;
+	int ret;
+
+	mutex_lock(&evtchn_books.lock);
+	ret = hypercall_evtchn(EVTCHNOP_bind_ipi, &bind);
+	p = port_adopt(ret, bind.port, v);
+	mutex_unlock(&evtchn_books.lock);
+	return IS_ERR(p) ? PTR_ERR(p) :
+		port_request(ch, p, false, handler, NULL, name, data);
+}
+
 int pvhvm_evtchn_attach(struct pvhvm_evtchn *ch, evtchn_port_t port,
 			irq_handler_t handler, const char *name, void *data)
 {

@@ -62,6 +62,8 @@ void evtchn_xen_unmask(evtchn_port_t port);
 int evtchn_bind_virq(struct pvhvm_evtchn *ch, u32 virq,
 		     struct platform_vcpu *v, irq_handler_t handler,
 		     const char *name, void *data);
+int evtchn_bind_ipi(struct pvhvm_evtchn *ch, struct platform_vcpu *v,
+		    irq_handler_t handler, const char *name, void *data);
 const char *evtchn_abi(void);
 unsigned int evtchn_max(void);
 unsigned int evtchn_used(void);
@@ -70,9 +72,9 @@ unsigned int evtchn_used(void);
 unsigned int evtchn_rests(void);
 
 /* evtchn_suspend.c */
-int evtchn_freeze(void);
+int evtchn_suspend_prepare(void);
+bool evtchn_is_quiet(void);
 void evtchn_resume(void);
-void evtchn_thaw(void);
 
 /* evtchn_reset.c */
 int evtchn_reset_all(void);

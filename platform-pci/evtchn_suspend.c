@@ -16,12 +16,11 @@
 #include "evtchn_port.h"
 
 /**
- * evtchn_freeze() - nobody opens or closes ports until evtchn_thaw()
+ * evtchn_suspend_prepare() - get the memory that a host without FIFO will ask for
  *
- * Gets the memory that a host without FIFO will ask for.
- * Context: process; may sleep. Return: 0 or -ENOMEM, and nothing is frozen.
+ * Context: process; may sleep. Return: 0 or -ENOMEM.
  */
-int evtchn_freeze(void)
+int evtchn_suspend_prepare(void)
 {
 	unsigned int cpu;
 	int ret = 0;
@@ -31,9 +30,24 @@ int evtchn_freeze(void)
 			ret = evtchn_2l_ops.vcpu_prepare(vcpu_of(cpu));
 	if (vcpu_zero()->live && !ret)
 		ret = evtchn_2l_ops.vcpu_prepare(vcpu_zero());
-	if (!ret)
-		mutex_lock(&evtchn_books.lock);
 	return ret;
+}
+
+/**
+ * evtchn_is_quiet() - can a new domain be met now?
+ *
+ * Context: all other CPUs stand still.
+ * Return: false while somebody is in the middle of opening or closing a port, or
+ * when a CPU has come since evtchn_suspend_prepare().
+ */
+bool evtchn_is_quiet(void)
+{
+	unsigned int cpu;
+
+	for_each_possible_cpu(cpu)
+		if (vcpu_of(cpu)->live && !vcpu_of(cpu)->mine)
+			return false;
+	return !mutex_is_locked(&evtchn_books.lock);
 }
 
 static void forget_ports_of(struct platform_vcpu *v)
@@ -46,7 +60,7 @@ static void forget_ports_of(struct platform_vcpu *v)
 /**
  * evtchn_resume() - a new domain: all ports are dead, the ABI starts over
  *
- * Context: frozen, all other CPUs stand still, interrupts off.
+ * Context: quiet, all other CPUs stand still, interrupts off.
  */
 void evtchn_resume(void)
 {
@@ -58,6 +72,8 @@ void evtchn_resume(void)
 		p->dead = true;
 		p->target = NULL;
 		p->home = VCPU_NO_CPU;
+		if (xa_load(&evtchn_books.by_number, p->port) == p)
+			xa_erase(&evtchn_books.by_number, p->port);
 	}
 	for_each_possible_cpu(cpu)
 		forget_ports_of(vcpu_of(cpu));
@@ -71,19 +87,4 @@ void evtchn_resume(void)
 	pr_warn("no FIFO event channels on this host (%d), going on with 2-level\n",
 		ret);
 	evtchn_books.ops = &evtchn_2l_ops;
-}
-
-/**
- * evtchn_thaw() - ports may be opened and closed again
- *
- * Context: process.
- */
-void evtchn_thaw(void)
-{
-	struct evtchn_port *p;
-
-	list_for_each_entry(p, &evtchn_books.ports, list)
-		if (p->dead && xa_load(&evtchn_books.by_number, p->port) == p)
-			xa_erase(&evtchn_books.by_number, p->port);
-	mutex_unlock(&evtchn_books.lock);
 }

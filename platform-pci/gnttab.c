@@ -343,23 +343,13 @@ err_free:
 }
 
 /**
- * gnttab_freeze() - the table does not grow until gnttab_thaw()
+ * gnttab_is_quiet() - is nobody in the middle of growing the table?
  *
- * Context: process; may sleep.
+ * Context: all other CPUs stand still.
  */
-void gnttab_freeze(void)
+bool gnttab_is_quiet(void)
 {
-	mutex_lock(&grow_lock);
-}
-
-/**
- * gnttab_thaw() - it may grow again
- *
- * Context: process; after gnttab_freeze().
- */
-void gnttab_thaw(void)
-{
-	mutex_unlock(&grow_lock);
+	return !mutex_is_locked(&grow_lock);
 }
 
 /**

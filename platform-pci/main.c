@@ -76,6 +76,7 @@ static const struct step steps[] = {
 	{ "grant table", gnttab_init, gnttab_exit },
 	{ "clock", clock_init, clock_exit },
 	{ "timer", timer_init, timer_exit },
+	{ "interrupts between CPUs", ipi_init, ipi_exit },
 	{ "suspend", suspend_init, suspend_exit },
 	{ "sysfs", platform_sysfs_init, platform_sysfs_exit },
 };
@@ -156,6 +157,7 @@ static void platform_shutdown(struct pci_dev *pdev)
 	if (!READ_ONCE(ready) || system_state != SYSTEM_RESTART)
 		return;
 	WRITE_ONCE(ready, false);
+	ipi_exit();
 	timer_exit();
 	clock_exit();
 	upcall_renounce();

@@ -75,9 +75,8 @@ struct gnttab_usage {
 int gnttab_init(void);
 void gnttab_exit(void);
 void gnttab_abandon(void);
-void gnttab_freeze(void);
+bool gnttab_is_quiet(void);
 void gnttab_resume(void);
-void gnttab_thaw(void);
 void gnttab_usage(struct gnttab_usage *usage);
 
 /* clock.c */
@@ -100,6 +99,17 @@ struct timer_use {
 int timer_init(void);
 void timer_exit(void);
 void timer_usage(struct timer_use *sum);
+
+/* ipi.c: interrupts between CPUs */
+struct ipi_use {
+	u64 events;	/* sent as one */
+	u64 native;	/* calls sent by the local APIC */
+	u64 again;	/* events that found their CPU at something else */
+};
+
+int ipi_init(void);
+void ipi_exit(void);
+void ipi_usage(struct ipi_use *sum);
 
 /* unplug.c */
 int unplug_init(void);

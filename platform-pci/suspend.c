@@ -2,19 +2,20 @@
 /*
  * suspend.c: being saved, migrated or checkpointed.
  *
- * In order: those above stop (the chain, PREPARE); our own books are locked;
- * all CPUs are stopped; SCHEDOP_shutdown (xen/sched.h). Its answer comes when
- * the guest runs again. 1: here, as if nothing had happened. 0: in a new
- * domain, perhaps on another host, with the memory and the CPUs of old and
- * nothing else of Xen's; all of it is rebuilt before any other CPU moves. Then
- * everything is unlocked, the wall clock is put right, and those above hear
- * which of both it was.
+ * In order: those above stop (the chain, PREPARE); all CPUs are stopped, at a
+ * moment when nobody changes our own books; SCHEDOP_shutdown (xen/sched.h). Its
+ * answer comes when the guest runs again. 1: here, as if nothing had happened.
+ * 0: in a new domain, perhaps on another host, with the memory and the CPUs of
+ * old and nothing else of Xen's; all of it is rebuilt before any other CPU
+ * moves. Then the wall clock is put right, and those above hear which of both
+ * it was.
  *
  * Processes are not frozen: what could touch rings, ports or grants has been
- * stopped by its owner or waits for a lock.
+ * stopped by its owner.
  */
 #include "platform.h"
 
+#include <linux/delay.h>
 #include <linux/nmi.h>
 #include <linux/notifier.h>
 #include <linux/sched/mm.h>
@@ -27,6 +28,8 @@
 #include "vcpu.h"
 
 #define CANCELLED	1
+/* 20 ms apart */
+#define QUIET_TRIES	150
 
 static BLOCKING_NOTIFIER_HEAD(suspend_chain);
 /* Held throughout: who was told PREPARE is told the rest, too. */
@@ -38,6 +41,7 @@ static unsigned int count;
  * struct suspend_run - one suspend, as the stopped CPUs see it
  * @first: the CPU that talks to Xen, its vCPU 0
  * @answer: 0: resumed; CANCELLED; negative: Xen refused, or never asked
+ *	(-EAGAIN: somebody was in the middle of something)
  * @over: @answer is valid, everything rebuilt but what each vCPU does itself
  */
 struct suspend_run {
@@ -67,17 +71,31 @@ static int ask_xen(void)
 			 (unsigned long)&how, 0);
 }
 
+/*
+ * Locks of ours are not held, lest a CPU that comes or goes waits for them, and
+ * we for it. So somebody may have been stopped in the middle of something.
+ */
+static int stop_here(void)
+{
+	int answer;
+
+	if (!evtchn_is_quiet() || !gnttab_is_quiet())
+		return -EAGAIN;
+	clock_suspend();
+	shared_info_suspend();
+	answer = ask_xen();
+	if (!answer)
+		rebuild();
+	return answer;
+}
+
 /* On each CPU that takes part, interrupts off; the others stand still. */
 static int suspend_cpu(void *data)
 {
 	struct suspend_run *run = data;
 
 	if (smp_processor_id() == run->first) {
-		clock_suspend();
-		shared_info_suspend();
-		run->answer = ask_xen();
-		if (!run->answer)
-			rebuild();
+		run->answer = stop_here();
 		/* all of the above is seen by who sees this */
 		smp_store_release(&run->over, true);
 	} else {
@@ -101,21 +119,26 @@ static int suspend_machine(void)
 		.first = vcpu_first(),
 		.answer = -ENODEV,
 	};
+	unsigned int tries;
 	int ret;
 
 	if (run.first >= nr_cpu_ids) {
 		pr_err("cannot suspend: the CPU that is vCPU 0 is offline\n");
 		return -ENODEV;
 	}
-	ret = evtchn_freeze();
-	if (ret)
-		return ret;
-	gnttab_freeze();
-	ret = stop_machine(suspend_cpu, &run, vcpu_info_any_beyond() ?
-			   cpu_online_mask : cpumask_of(run.first));
-	gnttab_thaw();
-	evtchn_thaw();
-	return ret ? ret : run.answer;
+	for (tries = 0; tries < QUIET_TRIES; tries++) {
+		ret = evtchn_suspend_prepare();
+		if (ret)
+			return ret;
+		run.over = false;
+		ret = stop_machine(suspend_cpu, &run, vcpu_info_any_beyond() ?
+				   cpu_online_mask : cpumask_of(run.first));
+		if (ret || run.answer != -EAGAIN)
+			return ret ? ret : run.answer;
+		msleep(20);
+	}
+	pr_err("cannot suspend: ports or grants are being made all the time\n");
+	return -EBUSY;
 }
 
 static void suspend(struct work_struct *work)
@@ -128,6 +151,7 @@ static void suspend(struct work_struct *work)
 					   PVHVM_SUSPEND_PREPARE, NULL);
 	ret = notifier_to_errno(ret);
 	if (!ret) {
+		ipi_exit();
 		timer_exit();
 		clock_hold();
 		ret = suspend_machine();
@@ -137,6 +161,8 @@ static void suspend(struct work_struct *work)
 		clock_release();
 		if (timer_init())
 			pr_warn("ticks by the local APIC from now on\n");
+		if (ipi_init())
+			pr_warn("interrupts between CPUs by the local APIC from now on\n");
 	}
 	if (ret < 0)
 		pr_err("the guest is not suspended (%d)\n", ret);

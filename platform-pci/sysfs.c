@@ -65,6 +65,17 @@ static ssize_t timer_show(struct device *dev, struct device_attribute *attr,
 }
 static DEVICE_ATTR_RO(timer);
 
+static ssize_t ipis_show(struct device *dev, struct device_attribute *attr,
+			 char *buf)
+{
+	struct ipi_use u;
+
+	ipi_usage(&u);
+	return sysfs_emit(buf, "events %llu native %llu again %llu\n",
+			  u.events, u.native, u.again);
+}
+static DEVICE_ATTR_RO(ipis);
+
 static ssize_t resumes_show(struct device *dev, struct device_attribute *attr,
 			    char *buf)
 {
@@ -97,6 +108,7 @@ static struct attribute *device_attrs[] = {
 	&dev_attr_grants.attr,
 	&dev_attr_ports.attr,
 	&dev_attr_timer.attr,
+	&dev_attr_ipis.attr,
 	&dev_attr_resumes.attr,
 	&dev_attr_unplug.attr,
 	NULL

@@ -139,7 +139,10 @@ def storm(lib):
         for _ in range(50):
             lib.notify()
         sent += 50
-        STORM.write_text(f"{sent}\n")
+        # never half of it
+        part = STORM.with_suffix(".part")
+        part.write_text(f"{sent}\n")
+        part.rename(STORM)
 
 
 def wait_state(front, states):

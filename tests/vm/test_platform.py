@@ -182,6 +182,42 @@ def test_ticks_by_xens_timer(guest):
     assert timers(guest)[0] == before
 
 
+def wake_each_other(guest, times):
+    """Two tasks on two CPUs, each waiting for the other in turn."""
+    guest.sh("mkfifo /tmp/there /tmp/back 2>/dev/null; "
+             f"taskset 2 sh -c 'while read -r x; do echo $x; done </tmp/there >/tmp/back' & "
+             f"taskset 1 sh -c 'exec 3>/tmp/there 4</tmp/back; i=0; while [ $i -lt {times} ]; do echo $i >&3; read -r x <&4; "
+             "[ $x = $i ] || exit 1; i=$((i + 1)); done'", stall=120)
+
+
+def call_interrupts(guest):
+    return sum(int(word) for word in guest.sh("grep -E '^ *(CAL|RES):' /proc/interrupts").split() if word.isdigit())
+
+
+def test_cpus_interrupt_each_other_by_events(guest):
+    """Nearly all wake-ups of an idle CPU; by the kernel's own interrupts when asked for, and after the unload."""
+    guest.load("platform", platform_ipi="0")
+    guest.sh("true")
+    before = call_interrupts(guest)
+    wake_each_other(guest, 500)
+    assert call_interrupts(guest) - before > 500
+    assert guest.numbers("ipis")["events"] == 0
+    guest.unload("platform")
+
+    guest.load("platform")
+    before = call_interrupts(guest)
+    wake_each_other(guest, 500)
+    sent = guest.numbers("ipis")
+    print(sent, call_interrupts(guest) - before, flush=True)
+    assert sent["events"] > 800
+    assert call_interrupts(guest) - before < 200
+    guest.unload("platform")
+
+    before = call_interrupts(guest)
+    wake_each_other(guest, 500)
+    assert call_interrupts(guest) - before > 500
+
+
 def test_unplug_veto(guest):
     """Without a connected twin, or with the emulated card in use, nothing is unplugged."""
     guest.load("platform")
