@@ -6,7 +6,7 @@ import pytest
 
 from test_blkfront import switch_by_hand
 from test_netfront import DOM0, pv_up
-from test_platform import free_kilobytes
+from test_platform import free_kilobytes, lost_kilobytes
 from test_suspend import check_fio, check_stream, counts, start_fio, start_stream, unplug_nics
 
 pytestmark = pytest.mark.fresh
@@ -135,7 +135,7 @@ def test_all_four_loaded_and_unloaded(guest):
         guest.wait("grep -q 'parked 0' /sys/bus/pci/drivers/pvhvm-platform/0*/pvhvm/grants")
         assert books(guest) == alone, f"in turn {turn}"
         guest.unload("xenbus", "platform")
-    lost = before - free_kilobytes(guest)
+    lost = lost_kilobytes(guest, before)
     print(f"{RELOADS} turns, {lost} kB less free memory", flush=True)
     assert lost < 2048
     assert "left behind" not in guest.dmesg()

@@ -11,7 +11,7 @@ import pytest
 import guestmodules
 from xenbedlib.bed import Bed
 
-pytestmark = [pytest.mark.slow, pytest.mark.own]
+pytestmark = [pytest.mark.slow, pytest.mark.own, pytest.mark.pending("not run yet")]
 
 HERE = pathlib.Path(__file__).resolve().parent
 SSHD = "LD_LIBRARY_PATH=/bed/sshd /bed/sshd"
