@@ -31,9 +31,10 @@
 /* 20 ms apart */
 #define QUIET_TRIES	150
 
-static BLOCKING_NOTIFIER_HEAD(suspend_chain);
 /* Held throughout: who was told PREPARE is told the rest, too. */
 static DEFINE_MUTEX(suspend_lock);
+/* Under suspend_lock; no lock of its own, as some keep theirs from PREPARE on. */
+static RAW_NOTIFIER_HEAD(suspend_chain);
 static struct workqueue_struct *suspend_wq;
 static unsigned int count;
 
@@ -147,8 +148,8 @@ static void suspend(struct work_struct *work)
 	int ret;
 
 	mutex_lock(&suspend_lock);
-	ret = blocking_notifier_call_chain(&suspend_chain,
-					   PVHVM_SUSPEND_PREPARE, NULL);
+	ret = raw_notifier_call_chain(&suspend_chain, PVHVM_SUSPEND_PREPARE,
+				      NULL);
 	ret = notifier_to_errno(ret);
 	if (!ret) {
 		ipi_exit();
@@ -170,9 +171,8 @@ static void suspend(struct work_struct *work)
 		pr_info("%s\n", ret ? "suspend cancelled" : "resumed");
 	if (!ret)
 		count++;
-	blocking_notifier_call_chain(&suspend_chain,
-				     ret ? PVHVM_SUSPEND_CANCELLED :
-				     PVHVM_SUSPEND_RESUMED, NULL);
+	raw_notifier_call_chain(&suspend_chain, ret ? PVHVM_SUSPEND_CANCELLED :
+				PVHVM_SUSPEND_RESUMED, NULL);
 	mutex_unlock(&suspend_lock);
 	memalloc_noio_restore(noio);
 }
@@ -196,7 +196,7 @@ int pvhvm_suspend_register(struct notifier_block *nb)
 	int ret;
 
 	mutex_lock(&suspend_lock);
-	ret = blocking_notifier_chain_register(&suspend_chain, nb);
+	ret = raw_notifier_chain_register(&suspend_chain, nb);
 	mutex_unlock(&suspend_lock);
 	return ret;
 }
@@ -214,7 +214,7 @@ void pvhvm_suspend_unregister(struct notifier_block *nb)
 {
 	cancel_work_sync(&suspend_work);
 	mutex_lock(&suspend_lock);
-	blocking_notifier_chain_unregister(&suspend_chain, nb);
+	raw_notifier_chain_unregister(&suspend_chain, nb);
 	mutex_unlock(&suspend_lock);
 }
 PVHVM_EXPORT(pvhvm_suspend_unregister);
