@@ -14,6 +14,7 @@ import guestmodules                      # noqa: E402
 from guest import Guest                  # noqa: E402
 from xenbedlib import remote             # noqa: E402
 from xenbedlib.bed import Bed            # noqa: E402
+from xenbedlib.errors import BedError    # noqa: E402
 
 
 # a kernel of guestkernel.NAMES for the small guest, instead of dom0's
@@ -144,6 +145,10 @@ def pytest_runtest_makereport(item, call):
 
 
 def pytest_configure(config):
+    try:
+        remote.url()
+    except BedError as e:
+        raise pytest.UsageError(str(e)) from e
     config.addinivalue_line("markers", "state(name): the machine's state the test starts from")
     config.addinivalue_line("markers", "wide: only with 'make test-wide'")
     config.addinivalue_line("markers", "slow: only with 'make test-slow'")
