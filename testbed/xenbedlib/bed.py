@@ -93,9 +93,9 @@ class Bed:
         """The same on somebody's dom0, where nothing is saved."""
         config = states.config_of(state)
         host = remote.Host(where)
+        host.open()
         bed = cls(host, config)
         try:
-            host.open()
             bed._dom0.hello(60)
             if config and config.kind == "debian":
                 host.put_debian()

@@ -19,6 +19,7 @@ from .errors import BedError
 PREFIX = "ssh://"
 PROGRAMS = {"xl": "xen-utils", "xenstore-write": "xenstore-utils", "iperf3": "iperf3", "fio": "fio", "ethtool": "ethtool",
             "tcpdump": "tcpdump", "python3": "python3", "busybox": "busybox", "losetup": "mount", "dmsetup": "dmsetup"}
+SSH_FAILED = 255
 IN_USE = 75
 # a client at a time; hands out what Xen says, and with it the guests' consoles, until its input ends
 FOLLOW = f"""exec 9>/bed/lock; flock -n 9 || exit {IN_USE}; echo locked
@@ -62,10 +63,15 @@ class Host:
     # --- commands over ssh, until there is an agent
 
     def _run(self, command, data=b""):
-        done = subprocess.run([*self._ssh, command], input=data, capture_output=True)
+        try:
+            done = subprocess.run([*self._ssh, command], input=data, capture_output=True)
+        except FileNotFoundError as e:
+            raise BedError(f"no program {e.filename} here: 'apt install openssh-client'") from e
         if done.returncode:
-            said = done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"]
-            raise BedError(f"{self.name}: '{command.splitlines()[0][:60]}' ended with code {done.returncode}: {said[0]}")
+            said = (done.stderr.decode(errors="replace").strip().splitlines()[-1:] or ["no message"])[0]
+            if done.returncode == SSH_FAILED:
+                raise BedError(f"ssh does not reach {self.name}: {said}")
+            raise BedError(f"{self.name}: '{command.splitlines()[0][:60]}' ended with code {done.returncode}: {said}")
         return done.stdout.decode(errors="replace")
 
     def connect(self, _timeout):
@@ -76,12 +82,16 @@ class Host:
 
     def open(self):
         """Looks whether the host can do it, puts there what is needed, and takes it for us alone."""
-        with progress.step(f"preparing {self.name}"):
-            self._check()
-            self._run("mkdir -p /bed && tar -x -C /bed -f -", self._files())
-            self._run("/bed/dom0-bed")
-            self._follow()
-            self.clear()
+        try:
+            with progress.step(f"preparing {self.name}"):
+                self._check()
+                self._run("mkdir -p /bed && tar -x -C /bed -f -", self._files())
+                self._run("/bed/dom0-bed")
+                self._follow()
+                self.clear()
+        except BaseException:
+            self.kill()
+            raise
 
     def _check(self):
         missing = self._run("[ $(id -u) = 0 ] || { echo 'must be root' >&2; exit 1; }\n"
@@ -156,4 +166,5 @@ class Host:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._follower.wait(20)
         self._follower = None
-        subprocess.run([*self._ssh[:-1], "-O", "exit", self._ssh[-1]], capture_output=True)
+        with contextlib.suppress(FileNotFoundError):
+            subprocess.run([*self._ssh[:-1], "-O", "exit", self._ssh[-1]], capture_output=True)
