@@ -223,18 +223,23 @@ static int port_request(struct pvhvm_evtchn *ch, struct evtchn_port *p,
 	return ret;
 }
 
-/* What Xen said when asked for a port of ours, and the port: into the books. */
-static struct evtchn_port *port_adopt(int said, evtchn_port_t port,
-				      struct platform_vcpu *fixed)
+/* Asks Xen for a port by @op, whose @arg has it in *@port then. */
+static int port_open(struct pvhvm_evtchn *ch, int op, void *arg,
+		     const evtchn_port_t *port, struct platform_vcpu *fixed,
+		     irq_handler_t handler, irq_handler_t thread,
+		     const char *name, void *data)
 {
 	struct evtchn_port *p;
+	int ret;
 
-	if (said)
-		return ERR_PTR(said);
-	p = port_create(port, fixed);
-	if (IS_ERR(p))
-		close_port(port);
-	return p;
+	mutex_lock(&evtchn_books.lock);
+	ret = hypercall_evtchn(op, arg);
+	p = ret ? ERR_PTR(ret) : port_create(*port, fixed);
+	if (!ret && IS_ERR(p))
+		close_port(*port);
+	mutex_unlock(&evtchn_books.lock);
+	return IS_ERR(p) ? PTR_ERR(p) :
+		port_request(ch, p, false, handler, thread, name, data);
 }
 
 int pvhvm_evtchn_open_threaded(struct pvhvm_evtchn *ch, domid_t remote,
@@ -245,15 +250,9 @@ int pvhvm_evtchn_open_threaded(struct pvhvm_evtchn *ch, domid_t remote,
 		.dom = DOMID_SELF,
 		.remote_dom = remote,
 	};
-	struct evtchn_port *p;
-	int ret;
 
-	mutex_lock(&evtchn_books.lock);
-	ret = hypercall_evtchn(EVTCHNOP_alloc_unbound, &alloc);
-	p = port_adopt(ret, alloc.port, NULL);
-	mutex_unlock(&evtchn_books.lock);
-	return IS_ERR(p) ? PTR_ERR(p) :
-		port_request(ch, p, false, handler, thread, name, data);
+	return port_open(ch, EVTCHNOP_alloc_unbound, &alloc, &alloc.port, NULL,
+			 handler, thread, name, data);
 }
 PVHVM_EXPORT(pvhvm_evtchn_open_threaded);
 
@@ -273,15 +272,9 @@ int evtchn_bind_virq(struct pvhvm_evtchn *ch, u32 virq,
 		     const char *name, void *data)
 {
 	struct evtchn_bind_virq bind = { .virq = virq, .vcpu = v->id };
-	struct evtchn_port *p;
-	int ret;
 
-	mutex_lock(&evtchn_books.lock);
-	ret = hypercall_evtchn(EVTCHNOP_bind_virq, &bind);
-	p = port_adopt(ret, bind.port, v);
-	mutex_unlock(&evtchn_books.lock);
-	return IS_ERR(p) ? PTR_ERR(p) :
-		port_request(ch, p, false, handler, NULL, name, data);
+	return port_open(ch, EVTCHNOP_bind_virq, &bind, &bind.port, v, handler,
+			 NULL, name, data);
 }
 
 /**
@@ -298,15 +291,9 @@ int evtchn_bind_ipi(struct pvhvm_evtchn *ch, struct platform_vcpu *v,
 		    irq_handler_t handler, const char *name, void *data)
 {
 	struct evtchn_bind_ipi bind = { .vcpu = v->id };
-	struct evtchn_port *p;
-	int ret;
 
-	mutex_lock(&evtchn_books.lock);
-	ret = hypercall_evtchn(EVTCHNOP_bind_ipi, &bind);
-	p = port_adopt(ret, bind.port, v);
-	mutex_unlock(&evtchn_books.lock);
-	return IS_ERR(p) ? PTR_ERR(p) :
-		port_request(ch, p, false, handler, NULL, name, data);
+	return port_open(ch, EVTCHNOP_bind_ipi, &bind, &bind.port, v, handler,
+			 NULL, name, data);
 }
 
 int pvhvm_evtchn_attach(struct pvhvm_evtchn *ch, evtchn_port_t port,
