@@ -256,7 +256,7 @@ def test_outage_of_a_restore(guest):
     assert back - asked < 1.5
 
 
-@pytest.mark.wide
+@pytest.mark.pending("not run yet")
 def test_announces_itself_after_a_restore(guest):
     """Neighbours and switches learn where the card is without having asked."""
     name = pv_up(guest)
