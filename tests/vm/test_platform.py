@@ -180,7 +180,7 @@ def test_ticks_by_xens_timer(guest):
              "3<>there 4<>back &); taskset -c 0 sh -c 'i=0; while [ $i -lt 500 ]; do echo x >&3; read y <&4; "
              "i=$((i + 1)); done' 3<>there 4<>back; rm there back", stall=120)
     print("timer:", guest.platform("timer"))
-    assert guest.numbers("timer")["saved"] - saved > 100
+    assert guest.numbers("timer")["saved"] - saved > 10
     guest.unload("platform")
     assert timers(guest)[0] == before
     guest.sh("sleep 1")
