@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 
 import debianroot
+from xenbedlib import debs
 from harness import DEB, LOGS, MODULES, TOP, VERSION, run
 
 NEXT = VERSION + ".1"
@@ -167,4 +168,35 @@ def full_disk():
         assert not m.built() and not m.remains(), f"left: {m.remains()}"
 
 
-TESTS = [whole_life, without_headers, wrong_folder, full_disk]
+def boots_with(m, kernel):
+    """Names of our files in a kernel's initramfs; None: it has none."""
+    image = m.path(f"/boot/initrd.img-{kernel}")
+    if not image.exists():
+        return None
+    return {pathlib.Path(line).name for line in m.sh(f"lsinitramfs /boot/initrd.img-{kernel}").splitlines() if "pvhvm" in line}
+
+
+def kernel_upgrade():
+    """with a further kernel come its modules and its initramfs with them; without headers one that boots emulated, and it says so"""
+    want = {"pvhvm_platform.ko", "pvhvm_xenbus.ko", "pvhvm_blkfront.ko", "boot-disks", "switch.conf"}
+    with debianroot.machine() as m:
+        m.put(*DEB.glob("*.deb"))
+        m.path("/etc/pvhvm").mkdir()
+        m.path("/etc/pvhvm/switch.conf").write_text("root\n")
+        m.path("/etc/initramfs-tools/update-initramfs.conf").write_text("update_initramfs=yes\n")
+        old = m.release()
+        install(m)
+        flavour = "cloud-amd64"
+        found = debs.missing(m.top, [f"linux-image-{flavour}", f"linux-headers-{flavour}"], m.path("/srv/kernel"))
+        out = m.sh("dpkg -i $(ls /srv/kernel/*.deb | grep -v headers)")
+        kernel = next(p.name for p in m.path("/lib/modules").iterdir() if p.name != old)
+        assert f"pvhvm is not built for {kernel}: it will boot from the emulated disk" in out, out[-500:]
+        assert "boot-disks" in boots_with(m, kernel) and not want <= boots_with(m, kernel)
+        m.sh("dpkg -i /srv/kernel/*.deb")
+        assert m.built() == sorted(MODULES * 2), f"built: {m.built()}"
+        assert want <= boots_with(m, kernel), f"{boots_with(m, kernel)} of {[p.name for p in found]}"
+        m.sh(f"dpkg -P linux-image-{flavour} linux-image-{kernel} linux-headers-{flavour} linux-headers-{kernel}")
+        assert m.built() == sorted(MODULES) and boots_with(m, kernel) is None, f"{m.built()}, {boots_with(m, kernel)}"
+
+
+TESTS = [whole_life, without_headers, wrong_folder, full_disk, kernel_upgrade]

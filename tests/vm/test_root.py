@@ -41,6 +41,31 @@ def dom0():
     it.close()
 
 
+UUID = "5ca1ab1e-0000-4000-8000-00000000700d"
+# what a Debian system on such layers has installed, and the modules its initramfs takes
+LAYERS = ("lvm2", "cryptsetup-initramfs", "xfsprogs", "btrfs-progs")
+LAYER_MODULES = ("dm_mod", "dm_crypt", "aes_generic", "xts", "sha256_generic", "algif_skcipher", "xfs", "btrfs")
+
+
+def layered_image(modules, layers):
+    """An initramfs of a system on such layers, which can also make that system on the first disk (rootmaker/)."""
+    from xenbedlib import images as made
+
+    def lay(upper):
+        here, share = initrd.HERE / "rootmaker", upper / initrd.SHARE
+        initrd.put(here / "hook", share / "hooks/rootmaker")
+        initrd.put(here / "premount", share / "scripts/init-premount/rootmaker")
+        initrd.put(here / "init", upper / "usr/lib/rootmaker/init")
+        initrd.put(made.agent(), upper / "usr/lib/rootmaker/xbagent")
+        for key in ("usr/lib/rootmaker/key", "etc/keys/root.key"):
+            initrd.put_text("what opens the disk", upper / key)
+        if "luks" in layers:
+            initrd.put_text('KEYFILE_PATTERN="/etc/keys/*.key"\nUMASK=0077\n', upper / "etc/cryptsetup-initramfs/conf-hook")
+            initrd.put_text(f"rootcrypt UUID={UUID} /etc/keys/root.key luks,initramfs\n", upper / "etc/crypttab")
+
+    return initrd.make("layers", modules, LAYERS, LAYER_MODULES, lay)[0]
+
+
 @pytest.fixture(scope="module")
 def images(modules):
     made = initrd.make("with", modules)[0]
@@ -49,30 +74,28 @@ def images(modules):
     return {"with": made, "without": without}
 
 
-def boot(bed, image, extra):
-    """Creates the guest with that initramfs, root by UUID, until its agent answers."""
+def boot(bed, image, extra, config):
+    """Creates the guest with that initramfs until its agent answers."""
     from xenbedlib import images as made
-    uuid = bed.dom0("blkid -s UUID -o value /bed/debian").out.strip()
-    assert uuid
-    config = GuestConfig("debian", disks=1, extra=f"root=UUID={uuid} ro {extra}".strip())
+    config = GuestConfig("debian", extra=extra.strip(), **config)
     bed.push_dom0([f"{made.debian() / 'vmlinuz'}=debian-vmlinuz", f"{image}=debian-initrd"], "/bed")
     bed.config = config
     bed.dom0("cat >/bed/guest.cfg", stdin=config.to_xl().encode())
     bed.xl("create /bed/guest.cfg", stall=300)
-    bed.reconnect_guest(1800)
+    bed.reconnect_guest(900)
     guest = Guest(bed)
     bed.guest("dmesg -n 7")
     return guest
 
 
-def booted(dom0, image, extra=""):
-    """The same, again when it was the emulator that lost the guest; healthy at its end."""
+def repeated(dom0, deed):
+    """deed(bed) in a fresh dom0, again when it was the emulator that lost the guest; healthy at its end."""
     for left in reversed(range(TRIES)):
         bed = dom0.fresh()
         try:
-            guest = boot(bed, image, extra)
+            result = deed(bed)
             bed.check_health()
-            return guest
+            return result
         except EmulatorFault:
             if not left:
                 raise
@@ -84,8 +107,17 @@ def booted(dom0, image, extra=""):
     return None
 
 
+def booted(dom0, image, extra=""):
+    """Debian's own system, root by UUID."""
+    def deed(bed):
+        uuid = bed.dom0("blkid -s UUID -o value /bed/debian").out.strip()
+        assert uuid
+        return boot(bed, image, f"root=UUID={uuid} ro {extra}", {"disks": 1})
+    return repeated(dom0, deed)
+
+
 def root_of(guest):
-    return guest.sh("findmnt -n -o SOURCE /")
+    return guest.sh("awk '$2 == \"/\" && $1 != \"rootfs\" { print $1 }' /proc/mounts")
 
 
 def test_boots_from_the_pv_disk(dom0, images):
@@ -114,3 +146,43 @@ def test_boots_emulated_and_says_why(dom0, images, image, extra, why):
     assert guest.sh("ls -d /sys/block/xvda 2>/dev/null || true") == ""
     assert f"{why}" in guest.bed.console() and "booting from the emulated disk" in guest.bed.console()
     guest.sh("dd if=/dev/urandom of=/var/tmp/t bs=1M count=8 conv=fsync status=none; rm /var/tmp/t", stall=120)
+
+
+def disk_below(guest):
+    """The disk at the bottom of the layers that root is on."""
+    name = guest.sh(f"basename $(readlink -f {root_of(guest)})")
+    while under := guest.sh(f"ls /sys/block/{name}/slaves 2>/dev/null || true"):
+        name = under
+    return name
+
+
+@pytest.mark.parametrize("layers, root", [
+    ("lvm+ext4", "/dev/mapper/debian-root"),
+    ("luks+lvm+xfs", "/dev/mapper/debian-root"),
+    ("btrfs", f"UUID={UUID}"),
+])
+def test_root_on_layers(dom0, modules, layers, root):
+    """A system made on the emulated disk, on LVM, in LUKS, on xfs or btrfs, is found on the PV disk at the next boot."""
+    image, kind = layered_image(modules, layers), layers.rpartition("+")[2]
+
+    def deed(bed):
+        made = boot(bed, image, f"root={root} rootfstype={kind} ro pvhvm.root=0 xb.format={layers} xb.uuid={UUID}",
+                    {"disks": 0})
+        assert disk_below(made) == "sda" and made.sh("cat /made") == "made on sda"
+        made.sh("dd if=/dev/urandom of=/t bs=1M count=8 conv=fsync; md5sum /t >/sum; sync", stall=120)
+        bed.check_health()
+        bed.xl("destroy guest")
+        return boot(bed, image, f"root={root} rootfstype={kind} ro", {"disks": 0})
+
+    guest = repeated(dom0, deed)
+    assert disk_below(guest) == "xvda"
+    assert guest.sh("md5sum -c /sum") == "/t: OK"
+    assert guest.sh("ls -d /sys/block/sd* 2>/dev/null || true") == ""
+    guest.sh("dd if=/dev/urandom of=/t bs=1M count=8 conv=fsync", stall=120)
+
+
+def test_dracut(dom0, modules):
+    """The same hand-over from an initramfs that dracut made."""
+    guest = booted(dom0, initrd.make("dracut", modules, ["dracut-core"], command=initrd.DRACUT)[0])
+    assert root_of(guest) == "/dev/xvda"
+    assert guest.sh("ls -d /sys/block/sd* 2>/dev/null || true") == ""

@@ -40,9 +40,9 @@ def check_stream(guest, lines=LINES):
     assert got[:lines] == [f"line {n}" for n in range(1, lines + 1)]
 
 
-def start_fio(guest, dev, seconds):
+def start_fio(guest, dev, seconds, engine="libaio"):
     """Writes that are read back and checked, for a while; all in flight at any moment."""
-    guest.sh(f"rm -f /tmp/fio.code; (fio --name=v --filename={dev} --ioengine=libaio --direct=1 --rw=randwrite --bs=4k-64k "
+    guest.sh(f"rm -f /tmp/fio.code; (fio --name=v --filename={dev} --ioengine={engine} --direct=1 --rw=randwrite --bs=4k-64k "
              f"--iodepth=16 --size=24M --verify=crc32c --verify_fatal=1 --verify_backlog=64 --randrepeat=0 "
              f"--time_based --runtime={seconds} >/tmp/fio.out 2>&1; echo $? >/tmp/fio.code) >/dev/null 2>&1 &")
     guest.wait(f"[ $(awk '/ {dev[5:]} / {{print $8}}' /proc/diskstats) -gt 50 ]")
@@ -254,6 +254,21 @@ def test_outage_of_a_restore(guest):
     back = min(t for t in replies if t > asked)
     print(f"network back {back - asked:.2f} s after 'xl unpause' began, {back - let_go:.2f} s after it ended")
     assert back - asked < 1.5
+
+
+@pytest.mark.slow
+@pytest.mark.fresh
+def test_polled_requests_go_on(guest):
+    """Whoever polls for completions (io_uring's IOPOLL) gets those of a ring that a restore has replaced."""
+    guest.load(blkfront_poll_queues="1")
+    dev = "/dev/" + switch_by_hand(guest)
+    start_fio(guest, dev, 60, "io_uring --hipri=1")
+    before = counts(guest)
+    guest.bed.save_restore()
+    guest.wait_connected("vbd-768")
+    assert guest.read("/sys/block/xvda/queue/io_poll") == "1"
+    check_fio(guest)
+    assert counts(guest) == before
 
 
 @pytest.mark.pending("not run yet")
