@@ -108,7 +108,7 @@ def test_unbind_bind_under_load(guest):
     assert guest.numbers("grants")["parked"] == 0
 
 
-@pytest.mark.pending("not run yet")
+@pytest.mark.slow
 def test_all_four_loaded_and_unloaded(guest):
     """A hundred times, and refused while the disk is in use: memory is as before, what was given up is RAM again."""
     guest.load()
