@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """XDP programs in pvhvm_netfront, against the stock netback in dom0."""
+import re
+
 import pytest
 
 import guestmodules
@@ -68,6 +70,26 @@ def test_answers_from_the_program(guest, xdp, what, counter):
     assert guest.sh(asked) == before, "the stack was asked, too"
     xdp(name, "off")
     guest.sh(f"ping -c 1 -W 5 {DOM0}")
+
+
+def test_on_every_queue(guest, xdp):
+    """Each queue runs the program, and sends what it wants sent from where it ran."""
+    name = pv_up(guest)
+
+    def each(seen, counter):
+        return [value for key, value in seen.items() if re.fullmatch(rf"q\d+_{counter}", key)]
+
+    xdp(name, "pass")
+    seen = grown(guest, name, lambda: iperf(guest, "-R", "-P", "16"))
+    assert len(each(seen, "rx_xdp_pass")) == 2 and all(each(seen, "rx_xdp_pass")), seen
+    xdp(name, "echo")
+    guest.bed.dom0("for n in $(seq 1 16); do ip addr add 192.168.77.$((200 + n))/32 dev xenbed0; done")
+    seen = grown(guest, name, lambda: guest.bed.dom0(
+        f"for n in $(seq 1 16); do ping -q -c 2 -i 0.2 -W 5 -I 192.168.77.$((200 + n)) {GUEST}; done", stall=120))
+    assert all(each(seen, "rx_xdp_tx")), seen
+    assert each(seen, "rx_xdp_tx") == each(seen, "tx_xdp")
+    guest.bed.dom0("for n in $(seq 1 16); do ip addr del 192.168.77.$((200 + n))/32 dev xenbed0; done")
+    xdp(name, "off")
 
 
 @pytest.mark.fresh
