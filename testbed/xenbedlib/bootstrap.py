@@ -6,11 +6,11 @@ from . import cache, hosttool, recipe
 from .errors import BedError
 
 
-def _mmdebstrap(packages, target, log, what, args, sources, env):
+def _mmdebstrap(packages, target, log, what, args, sources, env, suite=recipe.SUITE):
     if os.geteuid():
         raise BedError(f"making {what} needs root (mmdebstrap --mode=root, chroot)")
     hosttool.logged(["mmdebstrap", "--mode=root", *args, "--include=" + ",".join(packages),
-                     recipe.SUITE, str(target), "-"], log, what, input=("\n".join(sources) + "\n").encode(),
+                     suite, str(target), "-"], log, what, input=("\n".join(sources) + "\n").encode(),
                     env=dict(os.environ, DEBIAN_FRONTEND="noninteractive", **env))
 
 
@@ -18,7 +18,7 @@ def _options(more=()):
     return [f"--dpkgopt={option}" for option in (*recipe.DPKG_OPTIONS, *more)]
 
 
-def tree(packages, target, log, what, options=()):
+def tree(packages, target, log, what, options=(), suite=recipe.SUITE):
     """A root file system as a tree."""
     variant = "minbase" if "apt" in packages else "essential"
     _mmdebstrap(packages, target, log, what, [
@@ -26,11 +26,11 @@ def tree(packages, target, log, what, options=()):
         # no initramfs from Debian: the testbed brings its own, a tenth of the size
         "--essential-hook=mkdir -p $1/etc/initramfs-tools",
         "--essential-hook=echo update_initramfs=no >$1/etc/initramfs-tools/update-initramfs.conf",
-    ], recipe.apt_lines(), {"INITRD": "No"})
+    ], recipe.apt_lines(suite), {"INITRD": "No"}, suite)
 
 
-def tree_key(packages, options=()):
-    return cache.digest("root-1", recipe.SUITE, " ".join(packages), " ".join([*recipe.DPKG_OPTIONS, *options]))
+def tree_key(packages, options=(), suite=recipe.SUITE):
+    return cache.digest("root-1", suite, " ".join(packages), " ".join([*recipe.DPKG_OPTIONS, *options]))
 
 
 def compile_in(packages, script, log, what, sources=None, **env):

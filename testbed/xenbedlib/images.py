@@ -13,13 +13,19 @@ from . import bootstrap, cache, cpio, emulator, hosttool, kernelmodules, progres
 F = recipe.IMAGE_FILES
 
 
-def dom0_root():
-    """dom0's root file system as a tree; the outer machine's QEMU uses its libraries and firmware."""
+def _dom0_root(version):
+    packages, suite = recipe.dom0_packages(version), recipe.XENS[version]
+
     def make(tmp):
         cache.need_space(8)
-        with progress.step("bootstrapping dom0's root from Debian packages"):
-            bootstrap.tree(recipe.DOM0_PACKAGES, tmp / "root", tmp / "build.log", "dom0's root")
-    return cache.ensure("images", "dom0-root", bootstrap.tree_key(recipe.DOM0_PACKAGES), make) / "root"
+        with progress.step(f"bootstrapping the root of dom0, Xen {version}, from Debian packages"):
+            bootstrap.tree(packages, tmp / "root", tmp / "build.log", "dom0's root", suite=suite)
+    return cache.ensure("images", "dom0-root", bootstrap.tree_key(packages, suite=suite), make) / "root"
+
+
+def dom0_root():
+    """The root file system of the usual dom0 as a tree; the outer machine's QEMU uses its libraries and firmware."""
+    return _dom0_root(next(iter(recipe.XENS)))
 
 
 def debian_root():
@@ -171,7 +177,7 @@ DOM0_FILES = ("dom0-init", "dom0-bed", "dom0-vif")
 
 def dom0():
     """Folder with xen, vmlinuz, initrd and root.img of dom0."""
-    root = dom0_root()
+    root = _dom0_root(recipe.xen())
 
     def make(tmp):
         with progress.step("making dom0's image"):
@@ -179,7 +185,7 @@ def dom0():
             shutil.copyfile(root / f"boot/vmlinuz-{release}", tmp / "vmlinuz")
             (tmp / "initrd").write_bytes(_initramfs(
                 root, F / "dom0-initramfs", ["virtio_pci", "virtio_blk", "ext4", "crc32c_generic"]))
-            gz = root / f"boot/xen-{recipe.XEN}-amd64.gz"
+            gz = root / f"boot/xen-{recipe.xen()}-amd64.gz"
             (tmp / "xen").write_bytes(zlib.decompress(gz.read_bytes(), 47))
             tree = tmp / "tree"
             _copy_tree(root, tree)

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What the images are made of. Everything here is part of their keys."""
+import os
 import pathlib
 import subprocess
 
@@ -7,17 +8,32 @@ from .errors import BedError
 
 IMAGE_FILES = pathlib.Path(__file__).resolve().parent.parent / "image"
 SUITE = "bookworm"
-XEN = "4.17"
+# Xen's versions, and the Debian release that has each and is its dom0
+XENS = {"4.17": SUITE, "4.20": "trixie"}
 
-# dom0's root is also where the libraries and firmware of the outer machine's QEMU
+
+def xen():
+    """The version to run: the first, or what XENBED_XEN says."""
+    wanted = os.environ.get("XENBED_XEN") or next(iter(XENS))
+    if wanted not in XENS:
+        raise BedError(f"XENBED_XEN={wanted}: there are {' and '.join(XENS)}")
+    return wanted
+
+
+# The root of 4.17's dom0 is also where the libraries and firmware of the outer machine's QEMU
 # (emulator.py) and the small guest's programs come from.
 DOM0_PACKAGES = """
-    xen-hypervisor-4.17-amd64 xen-utils-4.17 xenstore-utils qemu-system-xen
+    xen-hypervisor-{xen}-amd64 xen-utils-{xen} xenstore-utils qemu-system-xen
     qemu-system-data qemu-utils seabios libslirp0 libfdt1 libpixman-1-0 linux-image-amd64
     iproute2 bridge-utils iputils-ping iperf3 ethtool tcpdump
     fio e2fsprogs util-linux mount kmod udev procps strace busybox-static
     bash python3-minimal
-""".split()
+"""
+
+
+def dom0_packages(version):
+    return DOM0_PACKAGES.format(xen=version).split()
+
 
 DEBIAN_PACKAGES = """
     systemd systemd-sysv dbus udev apt linux-image-amd64 linux-headers-amd64 dkms gcc make

@@ -6,6 +6,7 @@ import re
 import pytest
 
 import guestmodules
+from xenbedlib import recipe
 from xenbedlib.guestcfg import GuestConfig
 
 DOM0 = "192.168.77.1"
@@ -31,7 +32,7 @@ def switchable(guest, tool):
 
 def test_status(switchable):
     status = json.loads(switchable.sh("pvhvm status --json"))
-    assert "4.17" in json.dumps(status)
+    assert recipe.xen() in json.dumps(status)
     text = switchable.sh("pvhvm status")
     assert "eth0" in text
 
