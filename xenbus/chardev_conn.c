@@ -100,8 +100,10 @@ static void chardev_abort(struct chardev_txn *t)
 {
 	const struct kvec no = { .iov_base = "F", .iov_len = 2 };
 
+	xs_enter();
 	if (t->generation == xs_generation() && !xs_is_silent())
 		xs_command(XS_TRANSACTION_END, t->id, &no, 1);
+	xs_leave();
 	list_del(&t->list);
 	kfree(t);
 }
@@ -390,8 +392,12 @@ int chardev_conn_request(struct chardev_file *f)
 		/* the whole guest's, the kernel's included: not theirs to do */
 		return chardev_answer(f, hdr, -EACCES);
 	}
-	err = chardev_check_txn(f, hdr->tx_id);
+	err = xs_enter_killable();
 	if (err)
-		return chardev_answer(f, hdr, err);
-	return chardev_forward(f);
+		return err;
+	/* no resume comes between these two */
+	err = chardev_check_txn(f, hdr->tx_id) ?: chardev_forward(f);
+	xs_leave();
+	/* the bytes have been taken: what became of them is an answer, too */
+	return err ? chardev_answer(f, hdr, err) : 0;
 }

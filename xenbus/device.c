@@ -148,8 +148,10 @@ static void device_otherend_changed(struct pvhvm_xs_watch *watch,
 	enum xenbus_state state;
 
 	mutex_lock(&pdev->lock);
-	state = handshake_read(pdev->otherend);
-	if (pdev->live)
+	/* not to know is no reason to give a backend up */
+	if (!handshake_ask(pdev->otherend, &state))
+		dev_warn(&pdev->dev, "the backend's state cannot be read\n");
+	else if (pdev->live)
 		device_tell_driver(pdev, state);
 	else if (state == XenbusStateClosing)
 		pvhvm_switch_state(pdev, XenbusStateClosed);
@@ -343,18 +345,20 @@ static int device_resume_driver(struct pvhvm_device *pdev)
 	return drv->resume ? drv->resume(pdev) : 0;
 }
 
-/* Its end, seen in the new domain, is not our backend's. */
+/*
+ * Its end, seen in the new domain, is not our backend's. The path stays: a
+ * probe may be about to send it.
+ */
 void device_forget_backend(struct pvhvm_device *pdev)
 {
 	watch_forget(&pdev->watch);
-	pvhvm_xs_unwatch_in(&pdev->watch);
 }
 
 void device_resume_pv(struct pvhvm_device *pdev)
 {
 	int err;
 
-	/* bound or unbound since */
+	/* the path; and the watch, if it was bound or unbound since */
 	pvhvm_xs_unwatch_in(&pdev->watch);
 	mutex_lock(&pdev->lock);
 	pdev->state = handshake_read(pdev->nodename);

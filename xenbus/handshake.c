@@ -25,14 +25,26 @@
 #define HANDSHAKE_GONE	\
 	(BIT_OF(Unknown) | BIT_OF(Initialising) | BIT_OF(Closed))
 
-/* The state published in a directory; unknown if there is none. */
+/*
+ * The state published in a directory; unknown if there is none. Return: false
+ * when xenstore has not answered: then it may well be what it was.
+ */
+bool handshake_ask(const char *dir, enum xenbus_state *state)
+{
+	u64 value;
+	int err = pvhvm_xs_read_u64(PVHVM_XS_NONE, dir, "state", &value);
+
+	*state = err || value > XenbusStateReconfigured ? XenbusStateUnknown :
+							  value;
+	return err != -ETIMEDOUT && err != -EIO && err != -ENOMEM;
+}
+
+/* The same where no answer is as good as none. */
 enum xenbus_state handshake_read(const char *dir)
 {
-	u64 state;
+	enum xenbus_state state;
 
-	if (pvhvm_xs_read_u64(PVHVM_XS_NONE, dir, "state", &state) ||
-	    state > XenbusStateReconfigured)
-		return XenbusStateUnknown;
+	handshake_ask(dir, &state);
 	return state;
 }
 
@@ -45,9 +57,11 @@ static bool handshake_wait(struct pvhvm_device *pdev, unsigned int states)
 {
 	unsigned long end = jiffies + xenbus_backend_timeout();
 	unsigned int pause_ms = 1;
+	enum xenbus_state state;
 
 	for (;;) {
-		if (BIT(handshake_read(pdev->otherend)) & states)
+		if (handshake_ask(pdev->otherend, &state) &&
+		    BIT(state) & states)
 			return true;
 		if (time_after(jiffies, end) || comms_broken())
 			return false;

@@ -38,15 +38,30 @@ static const struct {
 	{ "suspend", pvhvm_suspend_request },
 };
 
+/* Return: what to do for a word, or NULL. */
+static void (*shutdown_act(const char *word))(void)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(shutdown_words); i++)
+		if (!strcmp(word, shutdown_words[i].word))
+			return shutdown_words[i].act;
+	return NULL;
+}
+
 /* ---- requests ---- */
 
 struct shutdown_request {
 	const char *node;
+	bool words;
 	char *value;
 	size_t len;
 };
 
-/* Take the request and empty the node, in one step. */
+/*
+ * Take the request and, in one step, empty the node. What we do not understand
+ * stays: the toolstack shall see that nothing comes of it.
+ */
 static int shutdown_take(struct pvhvm_xs_txn *txn, void *arg)
 {
 	struct shutdown_request *r = arg;
@@ -59,15 +74,15 @@ static int shutdown_take(struct pvhvm_xs_txn *txn, void *arg)
 		r->value = NULL;
 		return err;
 	}
-	if (!r->len || !*r->value)
+	if (!r->len || !*r->value || (r->words && !shutdown_act(r->value)))
 		return 0;
 	return pvhvm_xs_write(txn, "control", r->node, "");
 }
 
 /* Return: the request, to be freed, or NULL if there is none. */
-static char *shutdown_fetch(const char *node)
+static char *shutdown_fetch(const char *node, bool words)
 {
-	struct shutdown_request r = { .node = node };
+	struct shutdown_request r = { .node = node, .words = words };
 	int err = pvhvm_xs_transaction(shutdown_take, &r);
 
 	if (err && err != -ENOENT)
@@ -81,17 +96,15 @@ static char *shutdown_fetch(const char *node)
 
 static void shutdown_asked(struct pvhvm_xs_watch *watch, const char *path)
 {
-	char *word = shutdown_fetch("shutdown");
-	unsigned int i;
+	char *word = shutdown_fetch("shutdown", true);
+	void (*act)(void);
 
 	if (!word)
 		return;
-	for (i = 0; i < ARRAY_SIZE(shutdown_words); i++)
-		if (!strcmp(word, shutdown_words[i].word))
-			break;
-	if (i < ARRAY_SIZE(shutdown_words)) {
+	act = shutdown_act(word);
+	if (act) {
 		pr_info("the toolstack asks for %s\n", word);
-		shutdown_words[i].act();
+		act();
 	} else {
 		pr_warn("the toolstack asks for \"%.32s\" in control/shutdown, which is not offered\n",
 			word);
@@ -101,7 +114,7 @@ static void shutdown_asked(struct pvhvm_xs_watch *watch, const char *path)
 
 static void shutdown_sysrq(struct pvhvm_xs_watch *watch, const char *path)
 {
-	char *key = shutdown_fetch("sysrq");
+	char *key = shutdown_fetch("sysrq", false);
 
 	if (!key)
 		return;

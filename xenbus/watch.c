@@ -21,6 +21,10 @@
 
 #include <pvhvm/export.h>
 
+/* Events of one watch that wait for its callback; the last stands for all that follow. */
+#define WATCH_QUEUED	64
+
+/* @path: what has changed; empty: something in what is watched */
 struct watch_item {
 	struct list_head list;
 	u32 id;
@@ -54,6 +58,40 @@ static struct {
 
 /* ---- events ---- */
 
+static struct pvhvm_xs_watch *watch_find(u32 id)
+{
+	struct pvhvm_xs_watch *w;
+
+	lockdep_assert_held(&watch.lock);
+	list_for_each_entry(w, &watch.watches, list)
+		if (w->id == id)
+			return w;
+	return NULL;
+}
+
+/*
+ * A backend may write faster than we can look. Return: false when the item
+ * need not be queued, as its watch is gone, or a last one waits already.
+ */
+static bool watch_queue(struct watch_item *item)
+{
+	struct pvhvm_xs_watch *w;
+	bool queue;
+
+	spin_lock(&watch.lock);
+	w = watch_find(item->id);
+	queue = w && w->queued < WATCH_QUEUED;
+	if (queue) {
+		if (++w->queued == WATCH_QUEUED)
+			item->path[0] = '\0';
+		list_add_tail(&item->list, &watch.events);
+	}
+	spin_unlock(&watch.lock);
+	if (!w)
+		xenbus_count(stale_events);
+	return queue;
+}
+
 void watch_event(const char *body, u32 len)
 {
 	const char *path, *token;
@@ -74,11 +112,11 @@ void watch_event(const char *body, u32 len)
 	item = kmalloc(sizeof(*item) + size, GFP_NOIO | __GFP_NOFAIL);
 	item->id = id;
 	memcpy(item->path, path, size);
-	spin_lock(&watch.lock);
-	list_add_tail(&item->list, &watch.events);
-	spin_unlock(&watch.lock);
 	xenbus_count(watch_events);
-	wake_up(&watch.wait);
+	if (watch_queue(item))
+		wake_up(&watch.wait);
+	else
+		kfree(item);
 }
 
 static struct watch_item *watch_next(void)
@@ -99,19 +137,16 @@ static void watch_run(struct watch_item *item)
 
 	mutex_lock(&watch.callback);
 	spin_lock(&watch.lock);
-	list_for_each_entry(w, &watch.watches, list) {
-		if (w->id == item->id) {
-			watch.running = w;
-			break;
-		}
-	}
-	w = watch.running;
+	w = watch_find(item->id);
+	watch.running = w;
+	if (w)
+		w->queued--;
 	spin_unlock(&watch.lock);
 
 	if (!w) {
 		xenbus_count(stale_events);
 	} else {
-		w->fn(w, item->path);
+		w->fn(w, *item->path ? item->path : w->path);
 		/* @w may be gone by now, it is only a number here */
 		spin_lock(&watch.lock);
 		watch.running = NULL;
@@ -205,6 +240,7 @@ int pvhvm_xs_watch(struct pvhvm_xs_watch *w)
 	int err;
 
 	w->id = xs_fresh_id();
+	w->queued = 0;
 	watch_list(w);
 	err = watch_tell(XS_WATCH, w);
 	if (err == -EEXIST)

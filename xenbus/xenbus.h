@@ -158,7 +158,8 @@ void xs_abandon(void);
  * @body: payload
  * @len: its length
  *
- * Context: process; sleeps for room on the ring, a fatal signal ends that.
+ * Context: process, between xs_enter_killable() and xs_leave(); sleeps for
+ * room on the ring, a fatal signal ends that.
  * Return: 0, or negative errno and @complete will not be called.
  */
 int xs_submit(struct xs_request *req, u32 txn, const void *body, u32 len);
@@ -220,8 +221,12 @@ void xs_resume(bool fresh);
 /* Counts the fresh servers: transactions of an earlier one are void. */
 unsigned int xs_generation(void);
 
-/* Around a transaction, so that a suspend does not cut it. */
+/*
+ * Around a transaction, so that a suspend does not cut it. In between
+ * xs_generation() stays. Killable: 0, or -EINTR and there is nothing to leave.
+ */
 void xs_enter(void);
+int xs_enter_killable(void);
 void xs_leave(void);
 
 /* ---- batch.c: several requests, one wait ---- */
@@ -324,6 +329,7 @@ bool device_settled(struct pvhvm_device *pdev);
 
 /* ---- handshake.c: bringing both ends to a known state ---- */
 
+bool handshake_ask(const char *dir, enum xenbus_state *state);
 enum xenbus_state handshake_read(const char *dir);
 int handshake_reset(struct pvhvm_device *pdev);
 void handshake_close(struct pvhvm_device *pdev);

@@ -102,6 +102,11 @@ void xs_enter(void)
 	wait_event(xs.gate, xs_try_enter(false));
 }
 
+int xs_enter_killable(void)
+{
+	return wait_event_killable(xs.gate, xs_try_enter(false)) ? -EINTR : 0;
+}
+
 void xs_leave(void)
 {
 	spin_lock(&xs.lock);
@@ -157,7 +162,6 @@ void xs_resume(bool fresh)
 static void xs_await(struct xs_request *req)
 {
 	req->id = xs_fresh_id();
-	req->deadline = jiffies + xs_timeout();
 	req->body = NULL;
 	req->err = 0;
 	spin_lock(&xs.lock);
@@ -330,14 +334,9 @@ static int xs_send(struct xs_request *req, u32 txn, const struct kvec *parts,
 int xs_submit(struct xs_request *req, u32 txn, const void *body, u32 len)
 {
 	const struct kvec v = { .iov_base = (void *)body, .iov_len = len };
-	int err;
 
 	/* the reply holds off a suspend by itself, see xs_drained() */
-	if (wait_event_killable(xs.gate, xs_try_enter(false)))
-		return -EINTR;
-	err = xs_send(req, txn, &v, 1, true);
-	xs_leave();
-	return err;
+	return xs_send(req, txn, &v, 1, true);
 }
 
 /* Wait for the reply. Return: 0 or -ETIMEDOUT. */
@@ -358,8 +357,13 @@ static int xs_wait(struct xs_request *req)
 int xs_post(struct xs_request *req, u32 txn, const struct kvec *parts,
 	    unsigned int nr)
 {
+	int err;
+
 	init_completion(&req->done);
-	return xs_send(req, txn, parts, nr, false);
+	err = xs_send(req, txn, parts, nr, false);
+	/* it may have waited for room */
+	req->deadline = jiffies + xs_timeout();
+	return err;
 }
 
 void *xs_collect(struct xs_request *req, u32 *len)

@@ -132,7 +132,7 @@ int pvhvm_xs_transaction(int (*fn)(struct pvhvm_xs_txn *txn, void *arg),
  * struct pvhvm_xs_watch - watch a path
  * @path: the path, set by the owner, lives as long as the watch
  * @fn: called from the watch thread, may sleep and make requests; @path is
- *      what changed
+ *      what changed, or the path above when that was much
  *
  * Zeroed memory is a watch that is not set.
  */
@@ -142,6 +142,7 @@ struct pvhvm_xs_watch {
 	/* private: the core's */
 	struct list_head list;
 	u32 id;
+	unsigned int queued;
 };
 
 /**

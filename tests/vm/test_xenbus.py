@@ -2,6 +2,9 @@
 """pvhvm_xenbus: xenstore, the bus, and what the toolstack asks."""
 import pytest
 
+from netstat import DOM0, backend
+from test_blkfront import back, switch_by_hand
+from test_netfront import pv_up
 from xenbedlib.guestcfg import GuestConfig
 
 
@@ -94,6 +97,49 @@ def test_sysrq(guest):
     guest.load("platform", "xenbus")
     guest.bed.xl("sysrq guest h", stall=60)
     guest.wait("dmesg | tail -n 40 | grep -qi sysrq")
+
+
+def test_words_that_are_not_offered_stay(guest):
+    """What nobody understands is not acknowledged; what comes next is heard."""
+    guest.load("platform", "xenbus")
+    node = f"/local/domain/{guest.sh('xenstore-read domid')}/control/shutdown"
+    guest.bed.dom0(f"xenstore-write {node} dance")
+    guest.wait("dmesg | tail -n 40 | grep -q 'asks for \"dance\"'")
+    assert guest.bed.dom0(f"xenstore-read {node}").out.strip() == "dance"
+    guest.bed.dom0(f"xenstore-write {node} ''")
+    guest.bed.xl("sysrq guest h", stall=60)
+    guest.wait("dmesg | tail -n 40 | grep -qi sysrq")
+
+
+def test_a_flood_of_events(guest):
+    """A backend that writes faster than anybody can look costs no memory, and is heard when it is done."""
+    pv_up(guest)
+    events = "cat /sys/devices/pvhvm/xenstore/watch_events"
+    before = int(guest.sh(events))
+    guest.bed.dom0(f"set --; i=0; while [ $i -lt 1000 ]; do set -- \"$@\" {backend(guest)}/state 4; i=$((i + 1)); done; "
+                   "for i in 1 2 3; do xenstore-write \"$@\"; done", stall=120)
+    guest.wait(f"[ $({events}) -ge {before + 3000} ]", 60)
+    guest.bed.dom0(f"xenstore-write {backend(guest)}/carrier 0")
+    guest.wait(f"[ $(cat /sys/class/net/{guest.pv_nic()}/carrier) = 0 ]")
+    guest.bed.dom0(f"xenstore-write {backend(guest)}/carrier 1")
+    guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
+
+
+def test_no_answer_is_no_news(guest):
+    """xenstored falls silent when a backend's state may have changed: the disk works on, and so does xenstore later."""
+    guest.load(xenbus_request_timeout="5")
+    dev = "/dev/" + switch_by_hand(guest)
+    state = f"/local/domain/0/backend/vbd/{guest.sh('xenstore-read domid')}/768/state"
+    for _ in range(5):
+        guest.bed.dom0(f"xenstore-write {state} 4; kill -STOP $(pidof oxenstored); sleep 8; kill -CONT $(pidof oxenstored)",
+                       stall=60)
+        if "state cannot be read" in guest.dmesg():
+            break
+    assert "state cannot be read" in guest.dmesg(), "the event never came before the silence"
+    guest.sh(f"dd if={dev} of=/dev/null bs=64k count=16 iflag=direct status=none", stall=60)
+    assert guest.device("vbd-768", "state") == "connected"
+    assert guest.sh("xenstore-read domid")
+    back(guest)
 
 
 @pytest.mark.wide
