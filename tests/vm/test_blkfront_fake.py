@@ -87,6 +87,22 @@ def test_a_lie_quarantines(fake, deed):
     assert guest.try_sh(f"dd if={DEV} of=/dev/null bs=4k count=1 iflag=direct", stall=60).code != 0
 
 
+@pytest.mark.wide
+@pytest.mark.fresh
+def test_a_checkpoint_wakes_nobody(fake):
+    """A quarantined disk in use fails its readers after a suspend as before, and does not let them wait."""
+    fake.start()
+    guest = fake.guest
+    guest.sh(f"sleep 1000 <{DEV} >/dev/null 2>&1 & echo $! >/tmp/user")
+    fake.deed("producer")
+    read = f"timeout -s KILL 30 dd if={DEV} of=/dev/null bs=4k count=1 iflag=direct"
+    assert guest.try_sh(read, stall=60).code == 1
+    assert guest.device(VBD, "quarantined") != "no"
+    guest.bed.save_restore(then=None, save="-c")
+    assert guest.try_sh(read, stall=60).code == 1
+    guest.sh("kill $(cat /tmp/user)")
+
+
 def test_silence(fake):
     """A backend that answers nothing any more: the disk can be taken away all the same."""
     fake.start()

@@ -256,6 +256,25 @@ def test_outage_of_a_restore(guest):
     assert back - asked < 1.5
 
 
+@pytest.mark.fresh
+def test_durable_writes_go_on(guest):
+    """Writes that are said to be durable one by one, each followed by a flush of its own, and no scheduler to hold them."""
+    guest.load()
+    dev = "/dev/" + switch_by_hand(guest)
+    guest.sh("echo none >/sys/block/xvda/queue/scheduler")
+    assert guest.read("/sys/block/xvda/queue/write_cache") == "write back"
+    guest.sh(f"rm -f /tmp/fio.code; (fio --name=d --filename={dev} --ioengine=psync --sync=1 --direct=1 --rw=randwrite --bs=4k "
+             "--numjobs=8 --size=8M --offset_increment=8M --verify=crc32c --verify_fatal=1 --verify_backlog=64 --randrepeat=0 "
+             "--time_based --runtime=60 >/tmp/fio.out 2>&1; echo $? >/tmp/fio.code) >/dev/null 2>&1 &")
+    guest.wait("[ $(awk '/ xvda / {print $8}' /proc/diskstats) -gt 50 ]")
+    before = counts(guest)
+    guest.bed.save_restore(then=None, save="-c")
+    guest.bed.save_restore()
+    guest.wait_connected("vbd-768")
+    check_fio(guest)
+    assert counts(guest) == before
+
+
 @pytest.mark.slow
 @pytest.mark.fresh
 def test_polled_requests_go_on(guest):
