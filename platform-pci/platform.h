@@ -98,6 +98,8 @@ struct timer_use {
 
 int timer_init(void);
 void timer_exit(void);
+void timer_cpu_up(unsigned int cpu);
+void timer_cpu_down(unsigned int cpu);
 void timer_usage(struct timer_use *sum);
 
 /* ipi.c: interrupts between CPUs */
@@ -109,6 +111,8 @@ struct ipi_use {
 
 int ipi_init(void);
 void ipi_exit(void);
+void ipi_cpu_up(unsigned int cpu);
+void ipi_cpu_down(unsigned int cpu);
 void ipi_usage(struct ipi_use *sum);
 
 /* unplug.c */

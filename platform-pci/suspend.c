@@ -160,10 +160,8 @@ static void suspend(struct work_struct *work)
 		if (ret >= 0)
 			clock_settle();
 		clock_release();
-		if (timer_init())
-			pr_warn("ticks by the local APIC from now on\n");
-		if (ipi_init())
-			pr_warn("interrupts between CPUs by the local APIC from now on\n");
+		timer_init();
+		ipi_init();
 	}
 	if (ret < 0)
 		pr_err("the guest is not suspended (%d)\n", ret);

@@ -3,9 +3,11 @@
  * vcpu.c: Xen's view of each CPU, and the order in which a CPU comes and goes.
  *
  * Coming: number, info block, event ABI, upcall vector, and only then does it
- * take events. Going is the mirror image, but a vCPU may still be notified
- * between the last look at its queues and its halt; they are looked at once
- * more, from another CPU, when it is dead.
+ * take events; timer and channel for interrupts, which need events, come last.
+ * All in one hotplug state: of two states it is for the kernel to say which is
+ * first. Going is the mirror image, but a vCPU may still be notified between the
+ * last look at its queues and its halt; they are looked at once more, from
+ * another CPU, when it is dead.
  */
 #include "platform.h"
 
@@ -86,6 +88,8 @@ static int vcpu_online(unsigned int cpu)
 	if (ret)
 		goto err;
 	evtchn_vcpu_up(v);
+	timer_cpu_up(cpu);
+	ipi_cpu_up(cpu);
 	return 0;
 
 err:
@@ -103,6 +107,8 @@ static int vcpu_offline(unsigned int cpu)
 	struct platform_vcpu *v = vcpu_of(cpu);
 
 	if (v->live) {
+		ipi_cpu_down(cpu);
+		timer_cpu_down(cpu);
 		evtchn_vcpu_down(v);
 		upcall_vcpu_down(v);
 	}
