@@ -65,6 +65,7 @@ static void nothing(void)
 /* Down this list when coming, up when going. */
 static const struct step steps[] = {
 	{ "PCI device", pci_init, pci_exit },
+	{ "hibernation", hibernation_init, hibernation_exit },
 	{ "hypercalls", hypercall_init, hypercall_exit },
 	{ "shared info", shared_info_init, shared_info_exit },
 	{ "unplug", unplug_init, unplug_exit },

@@ -115,6 +115,10 @@ void ipi_cpu_up(unsigned int cpu);
 void ipi_cpu_down(unsigned int cpu);
 void ipi_usage(struct ipi_use *sum);
 
+/* hibernation.c */
+int hibernation_init(void);
+void hibernation_exit(void);
+
 /* unplug.c */
 int unplug_init(void);
 void unplug_exit(void);
