@@ -17,6 +17,7 @@
 
 #include <linux/cpu.h>
 #include <linux/interrupt.h>
+#include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
@@ -35,6 +36,7 @@ module_param_named(ipi, use_ipi, bool, 0444);
 MODULE_PARM_DESC(ipi,
 		 "Send interrupts between CPUs as events instead of by the emulated local APIC (default Y)");
 
+#define STI	0xfb
 #define HLT	0xf4
 
 /**
@@ -59,13 +61,21 @@ static void (*native_call)(int cpu);
 /* A CPU that comes opens its channel. Changed while none comes or goes. */
 static bool ipi_offered;
 
-/* Whoever was interrupted waits for an interrupt in the idle loop. */
+/*
+ * Whoever was interrupted waits for an interrupt in the idle loop, which always
+ * halts by these two instructions, one after the other. Not looked for across
+ * the start of a page: the one before may not be there.
+ */
 static bool was_halted(void)
 {
 	struct pt_regs *regs = get_irq_regs();
+	const u8 *next;
 
-	return is_idle_task(current) && regs && !user_mode(regs) &&
-		((const u8 *)regs->ip)[-1] == HLT;
+	if (!is_idle_task(current) || !regs || user_mode(regs) ||
+	    offset_in_page(regs->ip) < 2)
+		return false;
+	next = (const u8 *)regs->ip;
+	return next[-2] == STI && next[-1] == HLT;
 }
 
 static irqreturn_t ipi_handler(int irq, void *data)
