@@ -98,8 +98,9 @@ struct timer_use {
 
 int timer_init(void);
 void timer_exit(void);
+int timer_withdraw(void);
 void timer_cpu_up(unsigned int cpu);
-void timer_cpu_down(unsigned int cpu);
+int timer_cpu_down(unsigned int cpu);
 void timer_usage(struct timer_use *sum);
 
 /* ipi.c: interrupts between CPUs */

@@ -142,6 +142,26 @@ static int suspend_machine(void)
 	return -EBUSY;
 }
 
+/* Those above stand still. Return: as suspend_machine(). */
+static int suspend_platform(void)
+{
+	int ret;
+
+	ipi_exit();
+	ret = timer_withdraw();
+	if (!ret) {
+		clock_hold();
+		ret = suspend_machine();
+		/* Else no time has passed, and none was noted. */
+		if (ret >= 0)
+			clock_settle();
+		clock_release();
+	}
+	timer_init();
+	ipi_init();
+	return ret;
+}
+
 static void suspend(struct work_struct *work)
 {
 	unsigned int noio = memalloc_noio_save();
@@ -151,18 +171,8 @@ static void suspend(struct work_struct *work)
 	ret = raw_notifier_call_chain(&suspend_chain, PVHVM_SUSPEND_PREPARE,
 				      NULL);
 	ret = notifier_to_errno(ret);
-	if (!ret) {
-		ipi_exit();
-		timer_exit();
-		clock_hold();
-		ret = suspend_machine();
-		/* Else no time has passed, and none was noted. */
-		if (ret >= 0)
-			clock_settle();
-		clock_release();
-		timer_init();
-		ipi_init();
-	}
+	if (!ret)
+		ret = suspend_platform();
 	if (ret < 0)
 		pr_err("the guest is not suspended (%d)\n", ret);
 	else

@@ -19,6 +19,9 @@
 #include <linux/percpu.h>
 #include <linux/smp.h>
 
+#include <asm/cpufeature.h>
+#include <asm/hpet.h>
+
 #include "evtchn.h"
 #include "hypercall.h"
 #include "timer_lazy.h"
@@ -180,26 +183,44 @@ void timer_cpu_up(unsigned int cpu)
  * @cpu: online, its upcall still in place; one without is a no-op
  *
  * Context: as timer_cpu_up().
+ * Return: 0; negative errno when the kernel knows no other, and nothing is changed.
  */
-void timer_cpu_down(unsigned int cpu)
+int timer_cpu_down(unsigned int cpu)
 {
 	struct xen_timer *t = per_cpu_ptr(&timers, cpu);
+	int ret;
 
 	if (!t->ch.irq)
-		return;
-	/* Cannot fail, hence waits while the kernel knows no other timer. */
-	while (clockevents_unbind_device(&t->ced, cpu)) {
-		pr_err_once("no other clock event device; waiting for one\n");
-		msleep(1000);
+		return 0;
+	ret = clockevents_unbind_device(&t->ced, cpu);
+	if (ret) {
+		pr_err_once("CPU %u has no other clock event device than Xen's (%d)\n",
+			    cpu, ret);
+		return ret;
 	}
 	pvhvm_evtchn_close(&t->ch, t);
+	return 0;
+}
+
+/*
+ * Where the local APIC's timer runs in all states of idleness (ARAT: all AMD
+ * CPUs), the first of them that is released becomes the kernel's broadcast
+ * device, for good: that CPU, the first one, then gets back what has been the
+ * broadcast device. That is the HPET, or else the PIT, which cannot be asked
+ * for, or else nothing.
+ */
+static bool can_go_back(void)
+{
+	return !boot_cpu_has(X86_FEATURE_ARAT) ||
+		(is_hpet_enabled() && vcpu_of(0)->live);
 }
 
 /**
  * timer_init() - give every CPU Xen's timer, now and whenever one comes
  *
- * Left alone where there is no clock of Xen's to set it by, or no event on each
- * vCPU. Context: process; may sleep. Return: 0; a CPU that gets none says so.
+ * Left alone where there is no clock of Xen's to set it by, no event on each
+ * vCPU, or no way back. Context: process; may sleep.
+ * Return: 0; of a CPU that gets none there is a warning.
  */
 int timer_init(void)
 {
@@ -208,6 +229,10 @@ int timer_init(void)
 	if (!use_timer || !upcall_by_vector() ||
 	    !hypercall_feature(XENFEAT_hvm_safe_pvclock))
 		return 0;
+	if (!can_go_back()) {
+		pr_info_once("ticks by the local APIC: without an HPET this kernel would not take it back\n");
+		return 0;
+	}
 	cpus_read_lock();
 	timer_offered = true;
 	for_each_online_cpu(cpu)
@@ -217,19 +242,41 @@ int timer_init(void)
 }
 
 /**
- * timer_exit() - give the kernel the timers back that it had before
+ * timer_withdraw() - give the kernel the timers back that it had before
  *
  * Context: process; may sleep.
+ * Return: 0; negative errno when a CPU had to keep Xen's, and some may have it
+ * no more. timer_init() gives it to all again.
  */
-void timer_exit(void)
+int timer_withdraw(void)
 {
 	unsigned int cpu;
+	int ret = 0;
 
 	cpus_read_lock();
 	timer_offered = false;
-	for_each_online_cpu(cpu)
-		timer_cpu_down(cpu);
+	for_each_online_cpu(cpu) {
+		ret = timer_cpu_down(cpu);
+		if (ret)
+			break;
+	}
 	cpus_read_unlock();
+	return ret;
+}
+
+/**
+ * timer_exit() - the same, for good
+ *
+ * The kernel must not keep a device whose code goes. So this waits while it has
+ * no other, which since timer_init() only the administrator can have brought
+ * about, by unbinding in sysfs. Context: process; may sleep.
+ */
+void timer_exit(void)
+{
+	while (timer_withdraw()) {
+		pr_err_once("waiting for another clock event device\n");
+		msleep(1000);
+	}
 }
 
 /**

@@ -88,8 +88,8 @@ static int vcpu_online(unsigned int cpu)
 	if (ret)
 		goto err;
 	evtchn_vcpu_up(v);
-	timer_cpu_up(cpu);
 	ipi_cpu_up(cpu);
+	timer_cpu_up(cpu);
 	return 0;
 
 err:
@@ -105,13 +105,17 @@ err:
 static int vcpu_offline(unsigned int cpu)
 {
 	struct platform_vcpu *v = vcpu_of(cpu);
+	int ret;
 
-	if (v->live) {
-		ipi_cpu_down(cpu);
-		timer_cpu_down(cpu);
-		evtchn_vcpu_down(v);
-		upcall_vcpu_down(v);
-	}
+	if (!v->live)
+		return 0;
+	/* May say no to a CPU that goes; all are gone when our state is removed. */
+	ret = timer_cpu_down(cpu);
+	if (ret)
+		return ret;
+	ipi_cpu_down(cpu);
+	evtchn_vcpu_down(v);
+	upcall_vcpu_down(v);
 	return 0;
 }
 
