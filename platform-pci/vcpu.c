@@ -123,7 +123,7 @@ static int vcpu_dead(unsigned int cpu)
 {
 	struct platform_vcpu *v = vcpu_of(cpu);
 
-	if (v->info && upcall_by_vector())
+	if (v->info && upcall_by_vector() && (v->fifo || v->mine))
 		evtchn_vcpu_drain(v);
 	return 0;
 }
