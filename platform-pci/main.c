@@ -158,6 +158,7 @@ static void platform_shutdown(struct pci_dev *pdev)
 	if (!READ_ONCE(ready) || system_state != SYSTEM_RESTART)
 		return;
 	WRITE_ONCE(ready, false);
+	suspend_abandon();
 	ipi_exit();
 	timer_exit();
 	clock_exit();

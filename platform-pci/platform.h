@@ -130,6 +130,7 @@ int unplug_store(const char *name);
 /* suspend.c */
 int suspend_init(void);
 void suspend_exit(void);
+void suspend_abandon(void);
 unsigned int suspend_count(void);
 
 /* sysfs.c */

@@ -164,9 +164,13 @@ static int suspend_platform(void)
 
 static void suspend(struct work_struct *work)
 {
-	unsigned int noio = memalloc_noio_save();
+	unsigned int noio;
 	int ret;
 
+	/* The device goes, or the kernel: see suspend_abandon(). */
+	if (!pvhvm_platform_ready())
+		return;
+	noio = memalloc_noio_save();
 	mutex_lock(&suspend_lock);
 	ret = raw_notifier_call_chain(&suspend_chain, PVHVM_SUSPEND_PREPARE,
 				      NULL);
@@ -226,6 +230,18 @@ void pvhvm_suspend_unregister(struct notifier_block *nb)
 	mutex_unlock(&suspend_lock);
 }
 PVHVM_EXPORT(pvhvm_suspend_unregister);
+
+/**
+ * suspend_abandon() - no suspend any more, and none is under way on return
+ *
+ * For a kernel that is about to be replaced: what it takes apart a suspend would
+ * put together again. To be called when pvhvm_platform_ready() says no.
+ * Context: process; sleeps as long as a suspend lasts.
+ */
+void suspend_abandon(void)
+{
+	cancel_work_sync(&suspend_work);
+}
 
 /* How often has the guest been resumed since the module was loaded? */
 unsigned int suspend_count(void)
