@@ -14,6 +14,7 @@
 #include <asm/cpuid/api.h>
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
+#include <linux/rcupdate.h>
 #include <xen-public/arch-x86/cpuid.h>
 
 #include "evtchn.h"
@@ -128,10 +129,20 @@ static int vcpu_dead(unsigned int cpu)
 	return 0;
 }
 
+/* The INTx line may be shared, so its handler may be looking at vCPU 0 just now. */
+static void zero_down(void)
+{
+	if (!zero.live)
+		return;
+	WRITE_ONCE(zero.live, false);
+	synchronize_rcu();
+}
+
 static void forget_all(void)
 {
 	unsigned int cpu;
 
+	zero_down();
 	for_each_possible_cpu(cpu) {
 		evtchn_vcpu_release(vcpu_of(cpu));
 		memset(vcpu_of(cpu), 0, sizeof(struct platform_vcpu));
