@@ -123,6 +123,7 @@ void hibernation_exit(void);
 /* unplug.c */
 int unplug_init(void);
 void unplug_exit(void);
+bool unplug_is_quiet(void);
 void unplug_resume(void);
 ssize_t unplug_show(char *buf);
 int unplug_store(const char *name);

@@ -80,7 +80,7 @@ static int stop_here(void)
 {
 	int answer;
 
-	if (!evtchn_is_quiet() || !gnttab_is_quiet())
+	if (!evtchn_is_quiet() || !gnttab_is_quiet() || !unplug_is_quiet())
 		return -EAGAIN;
 	clock_suspend();
 	shared_info_suspend();
