@@ -277,6 +277,7 @@ void evtchn_vcpu_down(struct platform_vcpu *v)
 				to = pick(&live_cpus);
 			if (to && !direct_locked(p, to)) {
 				p->home = v->cpu;
+				p->hint = false;
 				set_effective(p, d);
 			}
 		}
