@@ -352,7 +352,7 @@ static int choose_abi(void)
 		pr_info("an earlier kernel left FIFO event channels behind, resetting\n");
 		ret = evtchn_reset_all();
 		if (ret)
-			return ret;
+			return ret < 0 ? ret : -EIO;
 	}
 	if (strcmp(evtchn_mode, "2l")) {
 		evtchn_books.ops = &evtchn_fifo_ops;
@@ -393,7 +393,7 @@ int evtchn_init(void)
  */
 void evtchn_abandon(void)
 {
-	if (evtchn_reset_all())
+	if (evtchn_reset_all() < 0)
 		pr_warn("the next kernel will find event channels open\n");
 }
 

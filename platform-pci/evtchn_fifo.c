@@ -138,8 +138,7 @@ static void abi_exit(void)
 	struct fifo_vcpu *f;
 	unsigned long id;
 	unsigned int i;
-	bool leak = in_use && evtchn_fifo_left_over() && evtchn_reset_all() &&
-		evtchn_fifo_left_over();
+	bool leak = in_use && evtchn_reset_all() < 0;
 
 	if (leak)
 		pr_err("%u pages stay with Xen until the guest is restarted\n",

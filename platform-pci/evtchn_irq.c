@@ -254,7 +254,8 @@ void evtchn_vcpu_up(struct platform_vcpu *v)
  * @v: the running CPU's, still with its upcall
  *
  * The interrupts' affinity as the user set it stays as it is; the kernel sees
- * that they are gone and leaves them alone.
+ * that they are gone and leaves them alone. Ports that cannot leave are closed
+ * by now.
  * Context: CPU hotplug callback; may sleep.
  */
 void evtchn_vcpu_down(struct platform_vcpu *v)
@@ -270,12 +271,13 @@ void evtchn_vcpu_down(struct platform_vcpu *v)
 		struct platform_vcpu *to;
 
 		raw_spin_lock_irqsave(&p->lock, flags);
-		if (p->target == v) {
+		if (p->target == v && !p->fixed) {
 			to = pick(irq_data_get_affinity_mask(d));
 			if (!to)
 				to = pick(&live_cpus);
 			if (to && !direct_locked(p, to)) {
 				p->home = v->cpu;
+				p->hint = false;
 				set_effective(p, d);
 			}
 		}

@@ -93,7 +93,9 @@ static int reset(void)
  *
  * To be called with no port of ours open. Xen lets go of all pages that it
  * was given for the FIFO ABI.
- * Context: process; may sleep. Return: 0 or negative errno.
+ * Context: process; may sleep.
+ * Return: 0; 1 when one of the toolstack's was lost, after saying which; negative
+ * errno when Xen refuses, and the FIFO ABI is still in force if it was.
  */
 int evtchn_reset_all(void)
 {
@@ -102,7 +104,7 @@ int evtchn_reset_all(void)
 		{ .name = "the console", .param = HVM_PARAM_CONSOLE_EVTCHN },
 	};
 	unsigned int i;
-	int ret, err;
+	int ret;
 
 	for (i = 0; i < ARRAY_SIZE(kept); i++)
 		remember(&kept[i]);
@@ -111,11 +113,9 @@ int evtchn_reset_all(void)
 		pr_err("Xen does not reset event channels (%d)\n", ret);
 		return ret;
 	}
-	for (i = 0; i < ARRAY_SIZE(kept); i++) {
-		err = bind_again(&kept[i]);
-		if (!ret)
-			ret = err;
-	}
+	for (i = 0; i < ARRAY_SIZE(kept); i++)
+		if (bind_again(&kept[i]))
+			ret = 1;
 	return ret;
 }
 

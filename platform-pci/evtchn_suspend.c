@@ -87,4 +87,8 @@ void evtchn_resume(void)
 	pr_warn("no FIFO event channels on this host (%d), going on with 2-level\n",
 		ret);
 	evtchn_books.ops = &evtchn_2l_ops;
+	/* An offline CPU has nothing of the other ABI: see vcpu_dead(). */
+	for_each_possible_cpu(cpu)
+		evtchn_fifo_ops.vcpu_release(vcpu_of(cpu));
+	evtchn_fifo_ops.vcpu_release(vcpu_zero());
 }

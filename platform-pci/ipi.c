@@ -15,8 +15,9 @@
  */
 #include "platform.h"
 
-#include <linux/cpuhotplug.h>
+#include <linux/cpu.h>
 #include <linux/interrupt.h>
+#include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/percpu.h>
 #include <linux/rcupdate.h>
@@ -35,6 +36,7 @@ module_param_named(ipi, use_ipi, bool, 0444);
 MODULE_PARM_DESC(ipi,
 		 "Send interrupts between CPUs as events instead of by the emulated local APIC (default Y)");
 
+#define STI	0xfb
 #define HLT	0xf4
 
 /**
@@ -56,15 +58,24 @@ struct cpu_ipi {
 static DEFINE_PER_CPU(struct cpu_ipi, ipis);
 static void (*native_reschedule)(int cpu);
 static void (*native_call)(int cpu);
-static enum cpuhp_state ipi_state;
+/* A CPU that comes opens its channel. Changed while none comes or goes. */
+static bool ipi_offered;
 
-/* Whoever was interrupted waits for an interrupt in the idle loop. */
+/*
+ * Whoever was interrupted waits for an interrupt in the idle loop, which always
+ * halts by these two instructions, one after the other. Not looked for across
+ * the start of a page: the one before may not be there.
+ */
 static bool was_halted(void)
 {
 	struct pt_regs *regs = get_irq_regs();
+	const u8 *next;
 
-	return is_idle_task(current) && regs && !user_mode(regs) &&
-		((const u8 *)regs->ip)[-1] == HLT;
+	if (!is_idle_task(current) || !regs || user_mode(regs) ||
+	    offset_in_page(regs->ip) < 2)
+		return false;
+	next = (const u8 *)regs->ip;
+	return next[-2] == STI && next[-1] == HLT;
 }
 
 static irqreturn_t ipi_handler(int irq, void *data)
@@ -111,30 +122,41 @@ static void send_call(int cpu)
 	this_cpu_inc(ipis.use.events);
 }
 
-static int ipi_up(unsigned int cpu)
+/**
+ * ipi_cpu_up() - from now on a CPU is interrupted by events
+ * @cpu: online; one that takes no events, or does so already, is a no-op
+ *
+ * Context: process, may sleep; no other CPU comes or goes.
+ */
+void ipi_cpu_up(unsigned int cpu)
 {
 	struct cpu_ipi *i = per_cpu_ptr(&ipis, cpu);
 	struct platform_vcpu *v = vcpu_of(cpu);
 	int ret;
 
-	if (!v->live)
-		return 0;
+	if (!ipi_offered || !v->live || i->open)
+		return;
 	snprintf(i->name, sizeof(i->name), "pvhvm-ipi%u", cpu);
 	ret = evtchn_bind_ipi(&i->ch, v, ipi_handler, i->name, i);
 	if (ret)
-		pr_warn("CPU %u is interrupted by its local APIC (%d)\n", cpu, ret);
+		pr_warn("CPU %u is interrupted by its local APIC (%d)\n",
+			cpu, ret);
 	else
 		WRITE_ONCE(i->open, true);
-	return 0;
 }
 
-/* On that CPU. */
-static int ipi_down(unsigned int cpu)
+/**
+ * ipi_cpu_down() - by its local APIC again
+ * @cpu: online, its upcall still in place; one without is a no-op
+ *
+ * Context: as ipi_cpu_up().
+ */
+void ipi_cpu_down(unsigned int cpu)
 {
 	struct cpu_ipi *i = per_cpu_ptr(&ipis, cpu);
 
 	if (!i->open)
-		return 0;
+		return;
 	WRITE_ONCE(i->open, false);
 	synchronize_rcu();
 	pvhvm_evtchn_close(&i->ch, i);
@@ -142,28 +164,27 @@ static int ipi_down(unsigned int cpu)
 	atomic_set(&i->called, 0);
 	native_reschedule(cpu);
 	native_call(cpu);
-	return 0;
 }
 
 /**
  * ipi_init() - from now on CPUs interrupt each other by events
  *
  * Left alone where there is but one CPU, or no event on each of them.
- * Context: process; may sleep. Return: 0 or negative errno.
+ * Context: process; may sleep. Return: 0; of a CPU without there is a warning.
  */
 int ipi_init(void)
 {
-	int ret;
+	unsigned int cpu;
 
 	if (!use_ipi || num_possible_cpus() == 1 || !upcall_by_vector())
 		return 0;
 	native_reschedule = smp_ops.smp_send_reschedule;
 	native_call = smp_ops.send_call_func_single_ipi;
-	ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "pvhvm/platform:ipi",
-				ipi_up, ipi_down);
-	if (ret < 0)
-		return ret;
-	ipi_state = ret;
+	cpus_read_lock();
+	ipi_offered = true;
+	for_each_online_cpu(cpu)
+		ipi_cpu_up(cpu);
+	cpus_read_unlock();
 	WRITE_ONCE(smp_ops.smp_send_reschedule, send_reschedule);
 	WRITE_ONCE(smp_ops.send_call_func_single_ipi, send_call);
 	return 0;
@@ -176,13 +197,18 @@ int ipi_init(void)
  */
 void ipi_exit(void)
 {
-	if (!ipi_state)
+	unsigned int cpu;
+
+	if (!ipi_offered)
 		return;
 	WRITE_ONCE(smp_ops.smp_send_reschedule, native_reschedule);
 	WRITE_ONCE(smp_ops.send_call_func_single_ipi, native_call);
+	cpus_read_lock();
+	ipi_offered = false;
+	for_each_online_cpu(cpu)
+		ipi_cpu_down(cpu);
+	cpus_read_unlock();
 	/* waits for those who send */
-	cpuhp_remove_state(ipi_state);
-	ipi_state = 0;
 	synchronize_rcu();
 }
 

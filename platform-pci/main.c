@@ -65,6 +65,7 @@ static void nothing(void)
 /* Down this list when coming, up when going. */
 static const struct step steps[] = {
 	{ "PCI device", pci_init, pci_exit },
+	{ "hibernation", hibernation_init, hibernation_exit },
 	{ "hypercalls", hypercall_init, hypercall_exit },
 	{ "shared info", shared_info_init, shared_info_exit },
 	{ "unplug", unplug_init, unplug_exit },
@@ -157,6 +158,7 @@ static void platform_shutdown(struct pci_dev *pdev)
 	if (!READ_ONCE(ready) || system_state != SYSTEM_RESTART)
 		return;
 	WRITE_ONCE(ready, false);
+	suspend_abandon();
 	ipi_exit();
 	timer_exit();
 	clock_exit();

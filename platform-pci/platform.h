@@ -98,6 +98,9 @@ struct timer_use {
 
 int timer_init(void);
 void timer_exit(void);
+int timer_withdraw(void);
+void timer_cpu_up(unsigned int cpu);
+int timer_cpu_down(unsigned int cpu);
 void timer_usage(struct timer_use *sum);
 
 /* ipi.c: interrupts between CPUs */
@@ -109,11 +112,18 @@ struct ipi_use {
 
 int ipi_init(void);
 void ipi_exit(void);
+void ipi_cpu_up(unsigned int cpu);
+void ipi_cpu_down(unsigned int cpu);
 void ipi_usage(struct ipi_use *sum);
+
+/* hibernation.c */
+int hibernation_init(void);
+void hibernation_exit(void);
 
 /* unplug.c */
 int unplug_init(void);
 void unplug_exit(void);
+bool unplug_is_quiet(void);
 void unplug_resume(void);
 ssize_t unplug_show(char *buf);
 int unplug_store(const char *name);
@@ -121,6 +131,7 @@ int unplug_store(const char *name);
 /* suspend.c */
 int suspend_init(void);
 void suspend_exit(void);
+void suspend_abandon(void);
 unsigned int suspend_count(void);
 
 /* sysfs.c */

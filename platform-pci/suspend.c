@@ -80,7 +80,7 @@ static int stop_here(void)
 {
 	int answer;
 
-	if (!evtchn_is_quiet() || !gnttab_is_quiet())
+	if (!evtchn_is_quiet() || !gnttab_is_quiet() || !unplug_is_quiet())
 		return -EAGAIN;
 	clock_suspend();
 	shared_info_suspend();
@@ -142,29 +142,41 @@ static int suspend_machine(void)
 	return -EBUSY;
 }
 
-static void suspend(struct work_struct *work)
+/* Those above stand still. Return: as suspend_machine(). */
+static int suspend_platform(void)
 {
-	unsigned int noio = memalloc_noio_save();
 	int ret;
 
-	mutex_lock(&suspend_lock);
-	ret = raw_notifier_call_chain(&suspend_chain, PVHVM_SUSPEND_PREPARE,
-				      NULL);
-	ret = notifier_to_errno(ret);
+	ipi_exit();
+	ret = timer_withdraw();
 	if (!ret) {
-		ipi_exit();
-		timer_exit();
 		clock_hold();
 		ret = suspend_machine();
 		/* Else no time has passed, and none was noted. */
 		if (ret >= 0)
 			clock_settle();
 		clock_release();
-		if (timer_init())
-			pr_warn("ticks by the local APIC from now on\n");
-		if (ipi_init())
-			pr_warn("interrupts between CPUs by the local APIC from now on\n");
 	}
+	timer_init();
+	ipi_init();
+	return ret;
+}
+
+static void suspend(struct work_struct *work)
+{
+	unsigned int noio;
+	int ret;
+
+	/* The device goes, or the kernel: see suspend_abandon(). */
+	if (!pvhvm_platform_ready())
+		return;
+	noio = memalloc_noio_save();
+	mutex_lock(&suspend_lock);
+	ret = raw_notifier_call_chain(&suspend_chain, PVHVM_SUSPEND_PREPARE,
+				      NULL);
+	ret = notifier_to_errno(ret);
+	if (!ret)
+		ret = suspend_platform();
 	if (ret < 0)
 		pr_err("the guest is not suspended (%d)\n", ret);
 	else
@@ -218,6 +230,18 @@ void pvhvm_suspend_unregister(struct notifier_block *nb)
 	mutex_unlock(&suspend_lock);
 }
 PVHVM_EXPORT(pvhvm_suspend_unregister);
+
+/**
+ * suspend_abandon() - no suspend any more, and none is under way on return
+ *
+ * For a kernel that is about to be replaced: what it takes apart a suspend would
+ * put together again. To be called when pvhvm_platform_ready() says no.
+ * Context: process; sleeps as long as a suspend lasts.
+ */
+void suspend_abandon(void)
+{
+	cancel_work_sync(&suspend_work);
+}
 
 /* How often has the guest been resumed since the module was loaded? */
 unsigned int suspend_count(void)

@@ -12,11 +12,15 @@
 #include "platform.h"
 
 #include <linux/clockchips.h>
-#include <linux/cpuhotplug.h>
+#include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/interrupt.h>
 #include <linux/moduleparam.h>
 #include <linux/percpu.h>
+#include <linux/smp.h>
+
+#include <asm/cpufeature.h>
+#include <asm/hpet.h>
 
 #include "evtchn.h"
 #include "hypercall.h"
@@ -51,7 +55,8 @@ struct xen_timer {
 };
 
 static DEFINE_PER_CPU(struct xen_timer, timers);
-static enum cpuhp_state timer_state;
+/* A CPU that comes gets one. Changed while none comes or goes. */
+static bool timer_offered;
 
 static u32 this_vcpu(void)
 {
@@ -128,28 +133,18 @@ static irqreturn_t timer_handler(int irq, void *data)
 	return IRQ_HANDLED;
 }
 
-static int timer_up(unsigned int cpu)
+/* On the timer's CPU, interrupts off: the kernel offers it to the CPU that calls. */
+static void timer_register(void *data)
 {
-	struct xen_timer *t = per_cpu_ptr(&timers, cpu);
-	struct platform_vcpu *v = vcpu_of(cpu);
-	int ret;
+	struct xen_timer *t = data;
 
-	if (!v->live)
-		return 0;
-	snprintf(t->name, sizeof(t->name), "pvhvm-timer%u", cpu);
-	ret = evtchn_bind_virq(&t->ch, VIRQ_TIMER, v, timer_handler, t->name, t);
-	if (ret) {
-		/* It keeps the timer that it has. */
-		pr_warn("CPU %u does not use Xen's timer (%d)\n", cpu, ret);
-		return 0;
-	}
-	hypercall_vcpu(VCPUOP_stop_periodic_timer, v->id, NULL);
+	hypercall_vcpu(VCPUOP_stop_periodic_timer, this_vcpu(), NULL);
 	timer_lazy_init(&t->lazy);
 	t->ced = (struct clock_event_device) {
 		.name = "xen",
 		.features = CLOCK_EVT_FEAT_ONESHOT,
 		.rating = TIMER_RATING,
-		.cpumask = cpumask_of(cpu),
+		.cpumask = cpumask_of(smp_processor_id()),
 		.irq = t->ch.irq,
 		.set_next_event = set_next,
 		.set_state_oneshot = set_oneshot,
@@ -158,55 +153,130 @@ static int timer_up(unsigned int cpu)
 	};
 	clockevents_config_and_register(&t->ced, NSEC_PER_SEC, TIMER_MIN_NS,
 					LONG_MAX);
-	return 0;
 }
 
-static int timer_down(unsigned int cpu)
+/**
+ * timer_cpu_up() - give a CPU Xen's timer
+ * @cpu: online; one that takes no events, or has its timer, is a no-op
+ *
+ * Context: process, may sleep; no other CPU comes or goes.
+ */
+void timer_cpu_up(unsigned int cpu)
 {
 	struct xen_timer *t = per_cpu_ptr(&timers, cpu);
+	struct platform_vcpu *v = vcpu_of(cpu);
+	int ret;
+
+	if (!timer_offered || !v->live || t->ch.irq)
+		return;
+	snprintf(t->name, sizeof(t->name), "pvhvm-timer%u", cpu);
+	ret = evtchn_bind_virq(&t->ch, VIRQ_TIMER, v, timer_handler, t->name, t);
+	if (ret)
+		/* It keeps the timer that it has. */
+		pr_warn("CPU %u does not use Xen's timer (%d)\n", cpu, ret);
+	else
+		smp_call_function_single(cpu, timer_register, t, 1);
+}
+
+/**
+ * timer_cpu_down() - give the kernel the timer back that the CPU had before
+ * @cpu: online, its upcall still in place; one without is a no-op
+ *
+ * Context: as timer_cpu_up().
+ * Return: 0; negative errno when the kernel knows no other, and nothing is changed.
+ */
+int timer_cpu_down(unsigned int cpu)
+{
+	struct xen_timer *t = per_cpu_ptr(&timers, cpu);
+	int ret;
 
 	if (!t->ch.irq)
 		return 0;
-	/* Cannot fail, hence waits while the kernel knows no other timer. */
-	while (clockevents_unbind_device(&t->ced, cpu)) {
-		pr_err_once("no other clock event device; waiting for one\n");
-		msleep(1000);
+	ret = clockevents_unbind_device(&t->ced, cpu);
+	if (ret) {
+		pr_err_once("CPU %u has no other clock event device than Xen's (%d)\n",
+			    cpu, ret);
+		return ret;
 	}
 	pvhvm_evtchn_close(&t->ch, t);
 	return 0;
 }
 
+/*
+ * Where the local APIC's timer runs in all states of idleness (ARAT: all AMD
+ * CPUs), the first of them that is released becomes the kernel's broadcast
+ * device, for good: that CPU, the first one, then gets back what has been the
+ * broadcast device. That is the HPET, or else the PIT, which cannot be asked
+ * for, or else nothing.
+ */
+static bool can_go_back(void)
+{
+	return !boot_cpu_has(X86_FEATURE_ARAT) ||
+		(is_hpet_enabled() && vcpu_of(0)->live);
+}
+
 /**
  * timer_init() - give every CPU Xen's timer, now and whenever one comes
  *
- * Left alone where there is no clock of Xen's to set it by, or no event on each
- * vCPU. Context: process; may sleep. Return: 0 or negative errno.
+ * Left alone where there is no clock of Xen's to set it by, no event on each
+ * vCPU, or no way back. Context: process; may sleep.
+ * Return: 0; of a CPU that gets none there is a warning.
  */
 int timer_init(void)
 {
-	int ret;
+	unsigned int cpu;
 
 	if (!use_timer || !upcall_by_vector() ||
 	    !hypercall_feature(XENFEAT_hvm_safe_pvclock))
 		return 0;
-	ret = cpuhp_setup_state(CPUHP_AP_ONLINE_DYN, "pvhvm/platform:timer",
-				timer_up, timer_down);
-	if (ret < 0)
-		return ret;
-	timer_state = ret;
+	if (!can_go_back()) {
+		pr_info_once("ticks by the local APIC: without an HPET this kernel would not take it back\n");
+		return 0;
+	}
+	cpus_read_lock();
+	timer_offered = true;
+	for_each_online_cpu(cpu)
+		timer_cpu_up(cpu);
+	cpus_read_unlock();
 	return 0;
 }
 
 /**
- * timer_exit() - give the kernel the timers back that it had before
+ * timer_withdraw() - give the kernel the timers back that it had before
  *
  * Context: process; may sleep.
+ * Return: 0; negative errno when a CPU had to keep Xen's, and some may have it
+ * no more. timer_init() gives it to all again.
+ */
+int timer_withdraw(void)
+{
+	unsigned int cpu;
+	int ret = 0;
+
+	cpus_read_lock();
+	timer_offered = false;
+	for_each_online_cpu(cpu) {
+		ret = timer_cpu_down(cpu);
+		if (ret)
+			break;
+	}
+	cpus_read_unlock();
+	return ret;
+}
+
+/**
+ * timer_exit() - the same, for good
+ *
+ * The kernel must not keep a device whose code goes. So this waits while it has
+ * no other, which since timer_init() only the administrator can have brought
+ * about, by unbinding in sysfs. Context: process; may sleep.
  */
 void timer_exit(void)
 {
-	if (timer_state)
-		cpuhp_remove_state(timer_state);
-	timer_state = 0;
+	while (timer_withdraw()) {
+		pr_err_once("waiting for another clock event device\n");
+		msleep(1000);
+	}
 }
 
 /**

@@ -281,6 +281,16 @@ static bool introduce_ourselves(void)
 }
 
 /**
+ * unplug_is_quiet() - is nobody between an unplug and the note of it?
+ *
+ * Context: all other CPUs stand still.
+ */
+bool unplug_is_quiet(void)
+{
+	return !mutex_is_locked(&unplug_lock);
+}
+
+/**
  * unplug_resume() - a new device model has plugged all in again: once more
  *
  * Exactly the classes that were unplugged before. Who has blacklisted us

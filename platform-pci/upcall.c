@@ -107,7 +107,7 @@ static irqreturn_t intx_handler(int irq, void *data)
 	struct platform_vcpu *v = vcpu_zero();
 
 	/* The line may be shared; Xen holds it up as long as this is set. */
-	if (!v->live || !READ_ONCE(v->info->evtchn_upcall_pending))
+	if (!READ_ONCE(v->live) || !READ_ONCE(v->info->evtchn_upcall_pending))
 		return IRQ_NONE;
 	evtchn_upcall(v);
 	return IRQ_HANDLED;

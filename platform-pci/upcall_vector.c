@@ -14,6 +14,7 @@
 #include <asm/hw_irq.h>
 #include <asm/irqdomain.h>
 #include <linux/cpu.h>
+#include <linux/cpuhotplug.h>
 #include <linux/irq.h>
 #include <linux/irqdomain.h>
 
@@ -24,6 +25,7 @@ static struct fwnode_handle *vector_fwnode;
 static DEFINE_PER_CPU(unsigned int, irq_of_cpu);
 static unsigned int shared;
 static bool by_apic;
+static enum cpuhp_state vector_state;
 
 /* A number for each interrupt that a CPU may have of us: one, or while we search. */
 static unsigned long hwirq_of(unsigned int cpu, unsigned int nr)
@@ -165,13 +167,30 @@ void upcall_vector_at_apic(void)
 }
 
 /*
+ * A vector that was reserved, and that nobody came to use before the CPU went:
+ * when it comes back the kernel has forgotten the vector's handler.
+ */
+static int vector_dead(unsigned int cpu)
+{
+	upcall_vector_put(cpu);
+	return 0;
+}
+
+/*
  * Round the CPUs, each time from the highest vector met so far, until all have
  * the same. It only ever rises, so this ends.
  */
 static int reserve_shared(void)
 {
 	unsigned int cpu, fits = 0;
+	int ret;
 
+	ret = cpuhp_setup_state_nocalls(CPUHP_BP_PREPARE_DYN,
+					"pvhvm/platform:vector", NULL,
+					vector_dead);
+	if (ret < 0)
+		return ret;
+	vector_state = ret;
 	cpus_read_lock();
 	while (fits < num_online_cpus()) {
 		fits = 0;
@@ -233,6 +252,9 @@ void upcall_vector_exit(void)
 {
 	unsigned int cpu;
 
+	if (vector_state)
+		cpuhp_remove_state_nocalls(vector_state);
+	vector_state = 0;
 	for_each_possible_cpu(cpu)
 		upcall_vector_put(cpu);
 	if (vector_domain) {

@@ -3,15 +3,18 @@
  * vcpu.c: Xen's view of each CPU, and the order in which a CPU comes and goes.
  *
  * Coming: number, info block, event ABI, upcall vector, and only then does it
- * take events. Going is the mirror image, but a vCPU may still be notified
- * between the last look at its queues and its halt; they are looked at once
- * more, from another CPU, when it is dead.
+ * take events; timer and channel for interrupts, which need events, come last.
+ * All in one hotplug state: of two states it is for the kernel to say which is
+ * first. Going is the mirror image, but a vCPU may still be notified between the
+ * last look at its queues and its halt; they are looked at once more, from
+ * another CPU, when it is dead.
  */
 #include "platform.h"
 
 #include <asm/cpuid/api.h>
 #include <linux/cpu.h>
 #include <linux/cpuhotplug.h>
+#include <linux/rcupdate.h>
 #include <xen-public/arch-x86/cpuid.h>
 
 #include "evtchn.h"
@@ -86,6 +89,8 @@ static int vcpu_online(unsigned int cpu)
 	if (ret)
 		goto err;
 	evtchn_vcpu_up(v);
+	ipi_cpu_up(cpu);
+	timer_cpu_up(cpu);
 	return 0;
 
 err:
@@ -101,11 +106,17 @@ err:
 static int vcpu_offline(unsigned int cpu)
 {
 	struct platform_vcpu *v = vcpu_of(cpu);
+	int ret;
 
-	if (v->live) {
-		evtchn_vcpu_down(v);
-		upcall_vcpu_down(v);
-	}
+	if (!v->live)
+		return 0;
+	/* May say no to a CPU that goes; all are gone when our state is removed. */
+	ret = timer_cpu_down(cpu);
+	if (ret)
+		return ret;
+	ipi_cpu_down(cpu);
+	evtchn_vcpu_down(v);
+	upcall_vcpu_down(v);
 	return 0;
 }
 
@@ -113,15 +124,25 @@ static int vcpu_dead(unsigned int cpu)
 {
 	struct platform_vcpu *v = vcpu_of(cpu);
 
-	if (v->info && upcall_by_vector())
+	if (v->info && upcall_by_vector() && (v->fifo || v->mine))
 		evtchn_vcpu_drain(v);
 	return 0;
+}
+
+/* The INTx line may be shared, so its handler may be looking at vCPU 0 just now. */
+static void zero_down(void)
+{
+	if (!zero.live)
+		return;
+	WRITE_ONCE(zero.live, false);
+	synchronize_rcu();
 }
 
 static void forget_all(void)
 {
 	unsigned int cpu;
 
+	zero_down();
 	for_each_possible_cpu(cpu) {
 		evtchn_vcpu_release(vcpu_of(cpu));
 		memset(vcpu_of(cpu), 0, sizeof(struct platform_vcpu));
