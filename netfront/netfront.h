@@ -74,9 +74,10 @@ struct xdp_frame;
  * @bounce: a page of the slot's own, granted for good, for a backend that is not
  *	trusted with the packet's; NULL until the slot needs it
  * @ref: the slot's own grant reference, for good
+ * @index: of the slot's request on the ring
  * @first: id of the packet's first slot
  * @left: on a packet's first slot: responses still to come
- * @busy: in flight
+ * @busy: in flight, or about to be: @index says whether published
  * @slab: @page is slab memory: holding the page does not keep its content
  * @mcast: tells the backend a multicast address, carries no packet
  */
@@ -86,6 +87,7 @@ struct netf_tx_slot {
 	struct page *page;
 	struct page *bounce;
 	grant_ref_t ref;
+	RING_IDX index;
 	u16 first;
 	u8 left;
 	bool busy;
@@ -98,7 +100,8 @@ struct netf_tx_slot {
  *
  * A single-producer, single-consumer pair: the sender takes ids and ring
  * slots, the reaper (NAPI) gives them back. @cons and @id_tail are released
- * by the reaper and acquired by the sender.
+ * by the reaper and acquired by the sender; @pushed, and a slot's busy, the
+ * other way round.
  *
  * Both sides write the ring's rsp_event, the response that raises the next
  * event; netf_tx_arm() and netf_tx_flush() tell why that loses nothing.

@@ -171,6 +171,17 @@ static bool tx_bounce_ready(struct netf_queue *q, const struct tx_plan *plan)
 
 /* ---- writing ---- */
 
+/*
+ * The slot's request is next on the ring. A backend can answer it before it
+ * is published: who sees the slot busy sees the index too, and can tell.
+ */
+static void tx_set_busy(const struct netf_tx *tx, struct netf_tx_slot *slot)
+{
+	slot->index = tx->prod;
+	/* Pairs with tx_is_published(). */
+	smp_store_release(&slot->busy, true);
+}
+
 static void tx_put_extra(struct netf_tx *tx,
 			 const struct netif_extra_info *extra)
 {
@@ -211,8 +222,8 @@ int netf_tx_mcast(struct netf_queue *q, const u8 *addr, bool add)
 	memset(cell, 0, NETF_FIRST_SLOT_MIN);
 	tx->slot[id].first = id;
 	tx->slot[id].left = 1;
-	tx->slot[id].busy = true;
 	tx->slot[id].mcast = true;
+	tx_set_busy(tx, &tx->slot[id]);
 	*tx_request(tx, tx->prod) = (struct netif_tx_request){
 		.gref = tx->cell_ref[id / NETF_CELLS_PER_PAGE],
 		.offset = offset_in_page(cell),
@@ -261,7 +272,7 @@ static void tx_put(struct tx_cursor *c, u16 id, grant_ref_t ref,
 		req.flags |= NETTXF_more_data;
 
 	slot->first = c->first;
-	slot->busy = true;
+	tx_set_busy(tx, slot);
 	*tx_request(tx, tx->prod) = req;
 	WRITE_ONCE(tx->prod, tx->prod + 1);
 	if (gso)
@@ -445,8 +456,11 @@ void netf_tx_flush(struct netf_queue *q)
 	if (old == new)
 		return;
 
-	/* Before the backend can answer, the reaper must expect answers. */
-	WRITE_ONCE(tx->pushed, new);
+	/*
+	 * Before the backend can answer, the reaper must expect answers, and
+	 * see what they are to: all of a packet, its place in BQL included.
+	 */
+	smp_store_release(&tx->pushed, new);
 	virt_wmb();	/* the requests, before the backend is told of them */
 	WRITE_ONCE(sring->req_prod, new);
 	virt_mb();	/* tell first, then look whether it wants to be woken */
@@ -545,9 +559,21 @@ netdev_tx_t netf_start_xmit(struct sk_buff *skb, struct net_device *dev)
 /* ---- reaping ---- */
 
 struct tx_done {
+	RING_IDX pushed;	/* what can be done */
 	unsigned int packets;
 	unsigned int bytes;
 };
+
+/*
+ * What a sender is still writing is busy, too, but not before @pushed. Of the
+ * rest everything is visible here.
+ */
+static bool tx_is_published(const struct netf_tx_slot *slot, RING_IDX pushed)
+{
+	/* Pairs with tx_set_busy(). */
+	return smp_load_acquire(&slot->busy) &&
+		netf_after(pushed, slot->index);
+}
 
 /* One response to a data slot. Return: NETF_OK or the breach. */
 static enum netf_breach tx_complete(struct netf_tx *tx, u16 id, int budget,
@@ -556,7 +582,7 @@ static enum netf_breach tx_complete(struct netf_tx *tx, u16 id, int budget,
 	struct netf_tx_slot *slot, *first;
 	u16 first_id;
 
-	if (id >= NETF_TX_SIZE || !tx->slot[id].busy)
+	if (id >= NETF_TX_SIZE || !tx_is_published(&tx->slot[id], done->pushed))
 		return NETF_BREACH_TX_ID;
 	slot = &tx->slot[id];
 	if (slot->page) {
@@ -630,7 +656,9 @@ void netf_tx_reap(struct netf_queue *q, int budget)
 	pvhvm_evtchn_useful(&tx->chan);
 	/* Read what it promises after the promise. */
 	virt_rmb();
-	if (!netf_rsp_prod_ok(prod, cons, READ_ONCE(tx->pushed))) {
+	/* Pairs with the release in netf_tx_flush(). */
+	done.pushed = smp_load_acquire(&tx->pushed);
+	if (!netf_rsp_prod_ok(prod, cons, done.pushed)) {
 		netf_breach(q, NETF_BREACH_TX_AHEAD);
 		return;
 	}
