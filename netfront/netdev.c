@@ -25,7 +25,7 @@
 
 /* ---- operations; under RTNL where not said otherwise ---- */
 
-static void netdev_start(struct netf_dev *nd)
+void netf_receive_start(struct netf_dev *nd)
 {
 	unsigned int i;
 
@@ -38,6 +38,11 @@ static void netdev_start(struct netf_dev *nd)
 		napi_schedule(&nd->queue[i].napi);
 		local_bh_enable();
 	}
+}
+
+static void netdev_start(struct netf_dev *nd)
+{
+	netf_receive_start(nd);
 	netif_tx_start_all_queues(nd->netdev);
 }
 

@@ -415,6 +415,14 @@ void netf_netdev_free(struct netf_dev *nd);
 int netf_netdev_live(struct netf_dev *nd);
 void netf_netdev_dead(struct netf_dev *nd);
 
+/**
+ * netf_receive_start() - fill the receive rings, deliver what comes
+ *
+ * But not past a program that the connection was not made for. Context:
+ * process, under RTNL, connected.
+ */
+void netf_receive_start(struct netf_dev *nd);
+
 /* ---- ctrl.c ---- */
 
 /**

@@ -56,6 +56,9 @@ static int xdp_set_prog(struct netf_dev *nd, struct netdev_bpf *bpf)
 		bpf_prog_put(old);
 	if (bpf->prog && nd->live && !nd->conn_xdp)
 		xdp_stop_receiving(nd);
+	/* Gone again before the connection was: it goes on as it is. */
+	if (!bpf->prog && nd->live && netif_running(nd->netdev))
+		netf_receive_start(nd);
 	netf_renegotiate(nd);
 	return 0;
 }
