@@ -40,6 +40,20 @@ void netf_receive_start(struct netf_dev *nd)
 	}
 }
 
+void netf_receive_stop(struct netf_dev *nd)
+{
+	unsigned int i;
+
+	for (i = 0; i < nd->nr_queues; i++)
+		WRITE_ONCE(nd->queue[i].rx.active, false);
+	/*
+	 * A poll has BH off, in whatever thread, and that is an RCU reader.
+	 * NAPI itself may be busy for long: as long as a suspend lasts, or for
+	 * ever when a thread polls.
+	 */
+	synchronize_net();
+}
+
 static void netdev_start(struct netf_dev *nd)
 {
 	netf_receive_start(nd);
@@ -58,15 +72,10 @@ static int netf_open(struct net_device *dev)
 static int netf_stop(struct net_device *dev)
 {
 	struct netf_dev *nd = netdev_priv(dev);
-	unsigned int i;
 
 	netif_tx_stop_all_queues(dev);
-	for (i = 0; nd->live && i < nd->nr_queues; i++) {
-		WRITE_ONCE(nd->queue[i].rx.active, false);
-		/* Paused, NAPI does not run, and would be waited for. */
-		if (!nd->paused)
-			napi_synchronize(&nd->queue[i].napi);
-	}
+	if (nd->live)
+		netf_receive_stop(nd);
 	return 0;
 }
 

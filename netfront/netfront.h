@@ -416,12 +416,14 @@ int netf_netdev_live(struct netf_dev *nd);
 void netf_netdev_dead(struct netf_dev *nd);
 
 /**
- * netf_receive_start() - fill the receive rings, deliver what comes
- *
- * But not past a program that the connection was not made for. Context:
- * process, under RTNL, connected.
+ * netf_receive_start() - fill the receive rings, deliver what comes; but not
+ *	past a program that the connection was not made for
+ * netf_receive_stop() - discard what comes; no poll that might still deliver
+ *	is under way when this returns
+ * Context: process; may sleep; under RTNL, connected, paused or not.
  */
 void netf_receive_start(struct netf_dev *nd);
+void netf_receive_stop(struct netf_dev *nd);
 
 /* ---- ctrl.c ---- */
 

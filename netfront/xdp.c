@@ -31,16 +31,6 @@ unsigned int netf_xdp_max_mtu(void)
 
 /* ---- attaching ---- */
 
-static void xdp_stop_receiving(struct netf_dev *nd)
-{
-	unsigned int i;
-
-	for (i = 0; i < nd->nr_queues; i++) {
-		WRITE_ONCE(nd->queue[i].rx.active, false);
-		napi_synchronize(&nd->queue[i].napi);
-	}
-}
-
 static int xdp_set_prog(struct netf_dev *nd, struct netdev_bpf *bpf)
 {
 	struct bpf_prog *old;
@@ -55,7 +45,7 @@ static int xdp_set_prog(struct netf_dev *nd, struct netdev_bpf *bpf)
 	if (old)
 		bpf_prog_put(old);
 	if (bpf->prog && nd->live && !nd->conn_xdp)
-		xdp_stop_receiving(nd);
+		netf_receive_stop(nd);
 	/* Gone again before the connection was: it goes on as it is. */
 	if (!bpf->prog && nd->live && netif_running(nd->netdev))
 		netf_receive_start(nd);
