@@ -247,6 +247,8 @@ static void rx_deliver(struct netf_queue *q, struct sk_buff *skb)
 	if (unlikely(!pskb_may_pull(skb, ETH_HLEN)))
 		goto malformed;
 	skb->protocol = eth_type_trans(skb, q->nd->netdev);
+	/* Where skb_checksum_setup() looks for the headers. */
+	skb_reset_network_header(skb);
 	if (q->rx.state.gso_size && !rx_set_gso(&q->rx, skb))
 		goto malformed;
 	if (unlikely(!rx_set_csum(q, skb)))
