@@ -480,7 +480,7 @@ void netf_tx_flush(struct netf_queue *q)
 	 * read after it; netf_tx_arm() does both the other way round, so at
 	 * least one of us sees the other.
 	 */
-	if (likely(!netf_after(urgent, READ_ONCE(tx->cons)) ||
+	if (likely(!netf_tx_urgent(urgent, READ_ONCE(tx->cons)) ||
 		   !netf_after(READ_ONCE(sring->rsp_event), urgent)))
 		return;
 	WRITE_ONCE(sring->rsp_event, urgent);
