@@ -278,7 +278,8 @@ void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 
 /*
  * The backend's carrier may change at any time. Not under the device's lock:
- * remove() holds it while it waits for us.
+ * remove() holds it while it waits for us. So pdev->otherend is not for us, a
+ * resume replaces it; the watch's path is there as long as we run.
  */
 static void device_carrier_changed(struct pvhvm_xs_watch *watch,
 				   const char *path)
@@ -287,7 +288,7 @@ static void device_carrier_changed(struct pvhvm_xs_watch *watch,
 					   carrier_watch);
 
 	rtnl_lock();
-	nd->feat.carrier = netf_read_carrier(nd);
+	nd->feat.carrier = netf_read_carrier(watch->path);
 	if (!nd->live || nd->broken || !nd->feat.carrier)
 		netif_carrier_off(nd->netdev);
 	else

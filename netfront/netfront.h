@@ -508,8 +508,11 @@ void netf_get_stats64(struct net_device *dev, struct rtnl_link_stats64 *sum);
 /* Read what the backend offers. Context: process; may sleep. */
 void netf_read_features(struct netf_dev *nd);
 
-/* Does the backend say that the link is up? Context: process; may sleep. */
-bool netf_read_carrier(const struct netf_dev *nd);
+/*
+ * Does the backend say, in its key @path, that the link is up? Yes if it says
+ * nothing. Context: process; may sleep.
+ */
+bool netf_read_carrier(const char *path);
 
 /**
  * netf_publish() - write our keys, in one transaction
