@@ -571,8 +571,8 @@ int netf_tx_mcast(struct netf_queue *q, const u8 *addr, bool add);
 
 /**
  * netf_tx_reap() - take in responses, free packets, wake the queue
- * @budget: NAPI's
- * Context: NAPI.
+ * @budget: NAPI's; 0 is netpoll's, which goes no further than an XDP frame
+ * Context: NAPI, or netpoll in its place.
  */
 void netf_tx_reap(struct netf_queue *q, int budget);
 

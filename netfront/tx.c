@@ -614,24 +614,40 @@ static enum netf_breach tx_complete(struct netf_tx *tx, u16 id, int budget,
 	return NETF_OK;
 }
 
-static enum netf_breach tx_response(struct netf_queue *q, RING_IDX idx,
-				    int budget, struct tx_done *done)
+static struct netif_tx_response tx_copy_response(struct netf_tx *tx,
+						 RING_IDX idx)
 {
-	struct netf_tx *tx = &q->tx;
 	union {
 		u32 raw;
 		struct netif_tx_response rsp;
 	} copy;
 
 	copy.raw = READ_ONCE(*(u32 *)tx_request(tx, idx));
-	switch (netf_tx_judge(&copy.rsp)) {
+	return copy.rsp;
+}
+
+/* Would it give back an XDP frame, which cannot be done in a hard interrupt? */
+static bool tx_ends_frame(const struct netf_tx *tx,
+			  const struct netif_tx_response *rsp)
+{
+	return netf_tx_judge(rsp) != NETF_TX_NULL && rsp->id < NETF_TX_SIZE &&
+		tx->slot[tx->slot[rsp->id].first].frame;
+}
+
+static enum netf_breach tx_response(struct netf_queue *q,
+				    const struct netif_tx_response *rsp,
+				    int budget, struct tx_done *done)
+{
+	struct netf_tx *tx = &q->tx;
+
+	switch (netf_tx_judge(rsp)) {
 	case NETF_TX_NULL:
 		if (tx->extras_out == READ_ONCE(tx->extras_in))
 			return NETF_BREACH_TX_NULL;
 		tx->extras_out++;
 		return NETF_OK;
 	case NETF_TX_FAILED:
-		if (copy.rsp.id < NETF_TX_SIZE && tx->slot[copy.rsp.id].mcast) {
+		if (rsp->id < NETF_TX_SIZE && tx->slot[rsp->id].mcast) {
 			WRITE_ONCE(q->nd->mcast.refused, true);
 			netf_mcast_update(q->nd);
 			break;
@@ -641,7 +657,7 @@ static enum netf_breach tx_response(struct netf_queue *q, RING_IDX idx,
 	case NETF_TX_DONE:
 		break;
 	}
-	return tx_complete(tx, copy.rsp.id, budget, done);
+	return tx_complete(tx, rsp->id, budget, done);
 }
 
 void netf_tx_reap(struct netf_queue *q, int budget)
@@ -663,8 +679,14 @@ void netf_tx_reap(struct netf_queue *q, int budget)
 		return;
 	}
 
-	while (cons != prod && !breach)
-		breach = tx_response(q, cons++, budget, &done);
+	while (cons != prod && !breach) {
+		struct netif_tx_response rsp = tx_copy_response(tx, cons);
+
+		if (unlikely(!budget) && tx_ends_frame(tx, &rsp))
+			break;
+		breach = tx_response(q, &rsp, budget, &done);
+		cons++;
+	}
 	/* Done with the slots before the sender may fill them; see tx_room(). */
 	smp_store_release(&tx->cons, cons);
 	if (done.packets)
