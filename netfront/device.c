@@ -28,16 +28,19 @@
 /* Connections in a row that may fail before the device is given up. */
 #define FAILURES_MAX	5
 
-static void twin_up(struct netf_dev *nd)
-{
-	if (!atomic_xchg(&nd->twin, 1))
-		pvhvm_unplug_twin_up(PVHVM_CLASS_NIC);
-}
-
 static void twin_down(struct netf_dev *nd)
 {
 	if (atomic_xchg(&nd->twin, 0))
 		pvhvm_unplug_twin_down(PVHVM_CLASS_NIC);
+}
+
+static void twin_up(struct netf_dev *nd)
+{
+	if (!atomic_xchg(&nd->twin, 1))
+		pvhvm_unplug_twin_up(PVHVM_CLASS_NIC);
+	/* As in netf_carrier_up(). */
+	if (READ_ONCE(nd->broken))
+		twin_down(nd);
 }
 
 void netf_breach(struct netf_queue *q, enum netf_breach breach)
@@ -292,7 +295,7 @@ static void device_carrier_changed(struct pvhvm_xs_watch *watch,
 	if (!nd->live || nd->broken || !nd->feat.carrier)
 		netif_carrier_off(nd->netdev);
 	else
-		netif_carrier_on(nd->netdev);
+		netf_carrier_up(nd);
 	rtnl_unlock();
 }
 

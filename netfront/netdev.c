@@ -262,6 +262,18 @@ static int netdev_adapt(struct netf_dev *nd)
 	return err;
 }
 
+void netf_carrier_up(struct netf_dev *nd)
+{
+	netif_carrier_on(nd->netdev);
+	/*
+	 * netf_breach() first says that it is broken, then takes the carrier:
+	 * it found none if it did before we were here. Both changes are atomic
+	 * and ordered, so one of us sees the other.
+	 */
+	if (READ_ONCE(nd->broken))
+		netif_carrier_off(nd->netdev);
+}
+
 int netf_netdev_live(struct netf_dev *nd)
 {
 	struct net_device *dev = nd->netdev;
@@ -282,7 +294,7 @@ int netf_netdev_live(struct netf_dev *nd)
 	if (netif_running(dev))
 		netdev_start(nd);
 	if (nd->feat.carrier)
-		netif_carrier_on(dev);
+		netf_carrier_up(nd);
 out_unlock:
 	rtnl_unlock();
 	return err;

@@ -415,6 +415,9 @@ void netf_netdev_free(struct netf_dev *nd);
 int netf_netdev_live(struct netf_dev *nd);
 void netf_netdev_dead(struct netf_dev *nd);
 
+/* The link is up, unless the device is in quarantine. Context: under RTNL. */
+void netf_carrier_up(struct netf_dev *nd);
+
 /**
  * netf_receive_start() - fill the receive rings, deliver what comes; but not
  *	past a program that the connection was not made for
