@@ -57,7 +57,8 @@ void netf_receive_stop(struct netf_dev *nd)
 static void netdev_start(struct netf_dev *nd)
 {
 	netf_receive_start(nd);
-	netif_tx_start_all_queues(nd->netdev);
+	/* Woken, not just started: what waits in a qdisc goes out now. */
+	netif_tx_wake_all_queues(nd->netdev);
 }
 
 static int netf_open(struct net_device *dev)
