@@ -560,7 +560,7 @@ void netf_tx_flush(struct netf_queue *q);
  * netf_tx_frame() - put an XDP frame on the ring; the caller flushes
  *
  * Context: under the transmit lock. Return: false when the frame is still the
- * caller's: the ring is full, or the backend could not take it.
+ * caller's: the ring is full, or the backend could not take it. Counted.
  */
 bool netf_tx_frame(struct netf_queue *q, struct xdp_frame *frame);
 

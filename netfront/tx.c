@@ -415,8 +415,10 @@ bool netf_tx_frame(struct netf_queue *q, struct xdp_frame *frame)
 	tx_measure_frame(frame, &plan);
 	if (xdp_frame_has_frags(frame) || frame->len < ETH_HLEN ||
 	    plan.slots > tx->slots_max || tx_room(tx) < NETF_TX_ROOM ||
-	    !tx_bounce_ready(q, &plan))
+	    !tx_bounce_ready(q, &plan)) {
+		u64_stats_inc(&st->tx_xdp_full);
 		return false;
+	}
 
 	u64_stats_update_begin(&st->xmit_sync);
 	u64_stats_inc(&st->tx_packets);

@@ -180,7 +180,6 @@ static bool xdp_act(struct netf_queue *q, struct bpf_prog *prog,
 	switch (act) {
 	case XDP_TX:
 		if (!xdp_send_back(q, xdp)) {
-			u64_stats_inc(&st->tx_xdp_full);
 			trace_xdp_exception(dev, prog, act);
 			return false;
 		}
@@ -277,10 +276,8 @@ int netf_xdp_xmit(struct net_device *dev, int n, struct xdp_frame **frames,
 
 	__netif_tx_lock(q->tx.txq, smp_processor_id());
 	for (i = 0; i < n; i++) {
-		if (netf_tx_frame(q, frames[i]))
-			continue;
-		u64_stats_inc(&q->stats->tx_xdp_full);
-		xdp_return_frame(frames[i]);
+		if (!netf_tx_frame(q, frames[i]))
+			xdp_return_frame(frames[i]);
 	}
 	if (flags & XDP_XMIT_FLUSH)
 		netf_tx_flush(q);
