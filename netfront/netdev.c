@@ -199,6 +199,8 @@ struct netf_dev *netf_netdev_alloc(struct pvhvm_device *pdev)
 	dev->ethtool_ops = &netf_ethtool_ops;
 	/* it takes over the emulated card's name while traffic runs */
 	dev->priv_flags |= IFF_LIVE_RENAME_OK;
+	/* tx_plan() may change a packet: it must not be somebody else's, too */
+	dev->priv_flags &= ~IFF_TX_SKB_SHARING;
 	dev->hw_features = OFFLOADS | WISHES;
 	dev->features = OFFLOADS | NETIF_F_RXCSUM | NETIF_F_HIGHDMA |
 		NETIF_F_GSO_ROBUST;
