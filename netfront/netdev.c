@@ -143,12 +143,23 @@ static void netf_set_rx_mode(struct net_device *dev)
 	netf_mcast_update(netdev_priv(dev));
 }
 
+/* Context: as ndo_start_xmit. Forwarded, GRO's packets can be too long. */
+static netdev_features_t netf_features_check(struct sk_buff *skb,
+					     struct net_device *dev,
+					     netdev_features_t features)
+{
+	if (unlikely(skb->len > XEN_NETIF_MAX_TX_SIZE))
+		features &= ~NETIF_F_GSO_MASK;
+	return vlan_features_check(skb, features);
+}
+
 static const struct net_device_ops netf_netdev_ops = {
 	.ndo_open = netf_open,
 	.ndo_stop = netf_stop,
 	.ndo_start_xmit = netf_start_xmit,
 	.ndo_tx_timeout = netf_tx_timeout,
 	.ndo_get_stats64 = netf_get_stats64,
+	.ndo_features_check = netf_features_check,
 	.ndo_fix_features = netf_fix_features,
 	.ndo_set_features = netf_set_features,
 	.ndo_change_mtu = netf_change_mtu,
