@@ -498,6 +498,24 @@ static void tx_flush_unless(struct netf_queue *q, bool more)
 		netf_tx_flush(q);
 }
 
+/*
+ * Answers to what a poll delivers share one doorbell. On PREEMPT_RT a sender
+ * can also interrupt a poll, and be interrupted by it: look again whether the
+ * end of the poll, which does these two the other way round, is still to
+ * come. One CPU's order, so the compiler's is all that matters.
+ * Return: true when it is the poll's.
+ */
+static bool tx_defer(struct netf_queue *q)
+{
+	int cpu = smp_processor_id();
+
+	if (READ_ONCE(q->polling) != cpu)
+		return false;
+	WRITE_ONCE(q->tx.deferred, true);
+	barrier();
+	return READ_ONCE(q->polling) == cpu;
+}
+
 netdev_tx_t netf_start_xmit(struct sk_buff *skb, struct net_device *dev)
 {
 	struct netf_dev *nd = netdev_priv(dev);
@@ -548,13 +566,8 @@ netdev_tx_t netf_start_xmit(struct sk_buff *skb, struct net_device *dev)
 	}
 	tx_stop_if_full(q);
 
-	if (kick || netif_xmit_stopped(tx->txq)) {
-		/* Answers to what a poll delivers share one doorbell. */
-		if (READ_ONCE(q->polling) == smp_processor_id())
-			tx->deferred = true;
-		else
-			netf_tx_flush(q);
-	}
+	if ((kick || netif_xmit_stopped(tx->txq)) && !tx_defer(q))
+		netf_tx_flush(q);
 	return NETDEV_TX_OK;
 }
 
