@@ -581,7 +581,10 @@ void netf_tx_reap(struct netf_queue *q, int budget);
 
 /**
  * netf_tx_arm() - ask for the next event
- * Context: NAPI, just completed. Return: true when there is work already.
+ *
+ * Context: NAPI, just completed. Whatever was written to shared memory before
+ * is there before this looks: a full barrier. Return: true when there is work
+ * already.
  */
 bool netf_tx_arm(struct netf_queue *q);
 
@@ -605,10 +608,16 @@ static inline struct page *netf_rx_claim(struct netf_rx_slot *slot)
 }
 
 /**
- * netf_rx_arm() - as netf_tx_arm(), for the receive half
+ * netf_rx_arm() - ask for the next event of the receive half
  * @busy: packets came in the poll that has just completed
+ *
+ * Without a barrier: the caller has one before it calls netf_rx_came().
+ * Context: NAPI, just completed. Return: the response that raises it.
  */
-bool netf_rx_arm(struct netf_queue *q, bool busy);
+RING_IDX netf_rx_arm(struct netf_queue *q, bool busy);
+
+/* Has what netf_rx_arm() returned come before it could raise an event? */
+bool netf_rx_came(const struct netf_queue *q, RING_IDX event);
 
 /* ---- xdp.c ---- */
 

@@ -361,7 +361,7 @@ int netf_rx_poll(struct netf_queue *q, int budget)
 	return work;
 }
 
-bool netf_rx_arm(struct netf_queue *q, bool busy)
+RING_IDX netf_rx_arm(struct netf_queue *q, bool busy)
 {
 	const struct netf_dev *nd = q->nd;
 	unsigned int frames = READ_ONCE(nd->rx_frames);
@@ -375,6 +375,10 @@ bool netf_rx_arm(struct netf_queue *q, bool busy)
 		hrtimer_start(&rx->moderate, ns_to_ktime(usecs * NSEC_PER_USEC),
 			      HRTIMER_MODE_REL);
 	WRITE_ONCE(rx->sring->rsp_event, event);
-	virt_mb();	/* ask for an event first, then look what came before it */
-	return !netf_after(event, READ_ONCE(rx->sring->rsp_prod));
+	return event;
+}
+
+bool netf_rx_came(const struct netf_queue *q, RING_IDX event)
+{
+	return !netf_after(event, READ_ONCE(q->rx.sring->rsp_prod));
 }
