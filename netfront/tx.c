@@ -480,9 +480,11 @@ void netf_tx_flush(struct netf_queue *q)
 	 * looked, had seen nothing urgent and asked for a far event: pull it
 	 * near. @urgent was written before the barrier above and the event is
 	 * read after it; netf_tx_arm() does both the other way round, so at
-	 * least one of us sees the other.
+	 * least one of us sees the other. Once for each is enough: whatever is
+	 * asked for later has seen it.
 	 */
-	if (likely(!netf_tx_urgent(urgent, READ_ONCE(tx->cons)) ||
+	if (!netf_tx_urgent(urgent, old) ||
+	    likely(!netf_tx_urgent(urgent, READ_ONCE(tx->cons)) ||
 		   !netf_after(READ_ONCE(sring->rsp_event), urgent)))
 		return;
 	WRITE_ONCE(sring->rsp_event, urgent);
