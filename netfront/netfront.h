@@ -113,6 +113,7 @@ struct netf_tx_slot {
  * @extras_in: ring slots filled with extras, ever; @extras_out of them are
  *	answered
  * @unsent: packets since the last flush
+ * @room: ring slots and ids that are free for sure; see tx_has_room()
  * @deferred: the poll under way on this CPU flushes
  */
 struct netf_tx {
@@ -134,6 +135,7 @@ struct netf_tx {
 	u32 id_head;
 	u32 extras_in;
 	unsigned int unsent;
+	unsigned int room;
 	bool deferred;
 
 	/* reaper, NAPI */

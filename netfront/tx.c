@@ -50,6 +50,25 @@ static unsigned int tx_room(const struct netf_tx *tx)
 	return min(slots, ids);
 }
 
+/*
+ * For the sender: room for any packet? What the reaper writes is looked at
+ * only when what was free at the last look does not suffice any more: until
+ * then more gets free, and only we use it.
+ */
+static bool tx_has_room(struct netf_tx *tx)
+{
+	if (unlikely(tx->room < NETF_TX_ROOM))
+		tx->room = tx_room(tx);
+	return tx->room >= NETF_TX_ROOM;
+}
+
+/* A ring slot is written. An extra takes no id: @room may be less than true. */
+static void tx_advance(struct netf_tx *tx)
+{
+	WRITE_ONCE(tx->prod, tx->prod + 1);
+	tx->room--;
+}
+
 static u16 tx_id_take(struct netf_tx *tx)
 {
 	u16 id = tx->id_ring[tx->id_head & (NETF_TX_SIZE - 1)];
@@ -186,7 +205,7 @@ static void tx_put_extra(struct netf_tx *tx,
 			 const struct netif_extra_info *extra)
 {
 	*(struct netif_extra_info *)tx_request(tx, tx->prod) = *extra;
-	WRITE_ONCE(tx->prod, tx->prod + 1);
+	tx_advance(tx);
 	WRITE_ONCE(tx->extras_in, tx->extras_in + 1);
 }
 
@@ -215,7 +234,7 @@ int netf_tx_mcast(struct netf_queue *q, const u8 *addr, bool add)
 
 	ether_addr_copy(extra.u.mcast.addr, addr);
 	__netif_tx_lock_bh(tx->txq);
-	if (tx_room(tx) < NETF_TX_ROOM)
+	if (!tx_has_room(tx))
 		goto out_unlock;
 	id = tx_id_take(tx);
 	cell = tx_cell(tx, id);
@@ -231,7 +250,7 @@ int netf_tx_mcast(struct netf_queue *q, const u8 *addr, bool add)
 		.id = id,
 		.size = NETF_FIRST_SLOT_MIN,
 	};
-	WRITE_ONCE(tx->prod, tx->prod + 1);
+	tx_advance(tx);
 	tx_put_extra(tx, &extra);
 	/* The answer says whether it took the address. */
 	WRITE_ONCE(tx->urgent, tx->prod);
@@ -274,7 +293,7 @@ static void tx_put(struct tx_cursor *c, u16 id, grant_ref_t ref,
 	slot->first = c->first;
 	tx_set_busy(tx, slot);
 	*tx_request(tx, tx->prod) = req;
-	WRITE_ONCE(tx->prod, tx->prod + 1);
+	tx_advance(tx);
 	if (gso)
 		tx_put_gso(tx, c->gso);
 }
@@ -382,13 +401,13 @@ static void tx_stop_if_full(struct netf_queue *q)
 {
 	struct netf_tx *tx = &q->tx;
 
-	if (likely(tx_room(tx) >= NETF_TX_ROOM))
+	if (likely(tx_has_room(tx)))
 		return;
 	netif_tx_stop_queue(tx->txq);
 	u64_stats_inc(&q->stats->tx_stop_ring_full);
-	/* Pairs with the barrier in netf_tx_reap(). */
+	/* Pairs with the barrier in netf_tx_reap(). Full, so it looks anew. */
 	smp_mb();
-	if (tx_room(tx) >= NETF_TX_ROOM)
+	if (tx_has_room(tx))
 		netif_tx_start_queue(tx->txq);
 }
 
@@ -414,7 +433,7 @@ bool netf_tx_frame(struct netf_queue *q, struct xdp_frame *frame)
 
 	tx_measure_frame(frame, &plan);
 	if (xdp_frame_has_frags(frame) || frame->len < ETH_HLEN ||
-	    plan.slots > tx->slots_max || tx_room(tx) < NETF_TX_ROOM ||
+	    plan.slots > tx->slots_max || !tx_has_room(tx) ||
 	    !tx_bounce_ready(q, &plan)) {
 		u64_stats_inc(&st->tx_xdp_full);
 		return false;
@@ -535,7 +554,7 @@ netdev_tx_t netf_start_xmit(struct sk_buff *skb, struct net_device *dev)
 		dev_kfree_skb_any(skb);
 		return NETDEV_TX_OK;
 	}
-	if (unlikely(tx_room(tx) < NETF_TX_ROOM)) {
+	if (unlikely(!tx_has_room(tx))) {
 		tx_stop_if_full(q);
 		netf_tx_flush(q);
 		return NETDEV_TX_BUSY;
