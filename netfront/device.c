@@ -28,16 +28,19 @@
 /* Connections in a row that may fail before the device is given up. */
 #define FAILURES_MAX	5
 
-static void twin_up(struct netf_dev *nd)
-{
-	if (!atomic_xchg(&nd->twin, 1))
-		pvhvm_unplug_twin_up(PVHVM_CLASS_NIC);
-}
-
 static void twin_down(struct netf_dev *nd)
 {
 	if (atomic_xchg(&nd->twin, 0))
 		pvhvm_unplug_twin_down(PVHVM_CLASS_NIC);
+}
+
+static void twin_up(struct netf_dev *nd)
+{
+	if (!atomic_xchg(&nd->twin, 1))
+		pvhvm_unplug_twin_up(PVHVM_CLASS_NIC);
+	/* As in netf_carrier_up(). */
+	if (READ_ONCE(nd->broken))
+		twin_down(nd);
 }
 
 void netf_breach(struct netf_queue *q, enum netf_breach breach)
@@ -278,7 +281,8 @@ void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 
 /*
  * The backend's carrier may change at any time. Not under the device's lock:
- * remove() holds it while it waits for us.
+ * remove() holds it while it waits for us. So pdev->otherend is not for us, a
+ * resume replaces it; the watch's path is there as long as we run.
  */
 static void device_carrier_changed(struct pvhvm_xs_watch *watch,
 				   const char *path)
@@ -287,11 +291,11 @@ static void device_carrier_changed(struct pvhvm_xs_watch *watch,
 					   carrier_watch);
 
 	rtnl_lock();
-	nd->feat.carrier = netf_read_carrier(nd);
+	nd->feat.carrier = netf_read_carrier(watch->path);
 	if (!nd->live || nd->broken || !nd->feat.carrier)
 		netif_carrier_off(nd->netdev);
 	else
-		netif_carrier_on(nd->netdev);
+		netf_carrier_up(nd);
 	rtnl_unlock();
 }
 

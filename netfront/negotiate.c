@@ -12,9 +12,12 @@
 /* Beyond any sense for a count of queues. */
 #define QUEUES_SANE	1024
 
-bool netf_read_carrier(const struct netf_dev *nd)
+bool netf_read_carrier(const char *path)
 {
-	return pvhvm_xs_read_uint(nd->pdev->otherend, "carrier", 1, 1);
+	u64 value;
+
+	/* After a migration it may be an old backend's, which we cannot read. */
+	return pvhvm_xs_read_u64(PVHVM_XS_NONE, path, "", &value) || value;
 }
 
 void netf_read_features(struct netf_dev *nd)

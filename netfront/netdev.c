@@ -25,7 +25,7 @@
 
 /* ---- operations; under RTNL where not said otherwise ---- */
 
-static void netdev_start(struct netf_dev *nd)
+void netf_receive_start(struct netf_dev *nd)
 {
 	unsigned int i;
 
@@ -38,7 +38,27 @@ static void netdev_start(struct netf_dev *nd)
 		napi_schedule(&nd->queue[i].napi);
 		local_bh_enable();
 	}
-	netif_tx_start_all_queues(nd->netdev);
+}
+
+void netf_receive_stop(struct netf_dev *nd)
+{
+	unsigned int i;
+
+	for (i = 0; i < nd->nr_queues; i++)
+		WRITE_ONCE(nd->queue[i].rx.active, false);
+	/*
+	 * A poll has BH off, in whatever thread, and that is an RCU reader.
+	 * NAPI itself may be busy for long: as long as a suspend lasts, or for
+	 * ever when a thread polls.
+	 */
+	synchronize_net();
+}
+
+static void netdev_start(struct netf_dev *nd)
+{
+	netf_receive_start(nd);
+	/* Woken, not just started: what waits in a qdisc goes out now. */
+	netif_tx_wake_all_queues(nd->netdev);
 }
 
 static int netf_open(struct net_device *dev)
@@ -53,15 +73,10 @@ static int netf_open(struct net_device *dev)
 static int netf_stop(struct net_device *dev)
 {
 	struct netf_dev *nd = netdev_priv(dev);
-	unsigned int i;
 
 	netif_tx_stop_all_queues(dev);
-	for (i = 0; nd->live && i < nd->nr_queues; i++) {
-		WRITE_ONCE(nd->queue[i].rx.active, false);
-		/* Paused, NAPI does not run, and would be waited for. */
-		if (!nd->paused)
-			napi_synchronize(&nd->queue[i].napi);
-	}
+	if (nd->live)
+		netf_receive_stop(nd);
 	return 0;
 }
 
@@ -128,12 +143,23 @@ static void netf_set_rx_mode(struct net_device *dev)
 	netf_mcast_update(netdev_priv(dev));
 }
 
+/* Context: as ndo_start_xmit. Forwarded, GRO's packets can be too long. */
+static netdev_features_t netf_features_check(struct sk_buff *skb,
+					     struct net_device *dev,
+					     netdev_features_t features)
+{
+	if (unlikely(skb->len > XEN_NETIF_MAX_TX_SIZE))
+		features &= ~NETIF_F_GSO_MASK;
+	return vlan_features_check(skb, features);
+}
+
 static const struct net_device_ops netf_netdev_ops = {
 	.ndo_open = netf_open,
 	.ndo_stop = netf_stop,
 	.ndo_start_xmit = netf_start_xmit,
 	.ndo_tx_timeout = netf_tx_timeout,
 	.ndo_get_stats64 = netf_get_stats64,
+	.ndo_features_check = netf_features_check,
 	.ndo_fix_features = netf_fix_features,
 	.ndo_set_features = netf_set_features,
 	.ndo_change_mtu = netf_change_mtu,
@@ -184,6 +210,8 @@ struct netf_dev *netf_netdev_alloc(struct pvhvm_device *pdev)
 	dev->ethtool_ops = &netf_ethtool_ops;
 	/* it takes over the emulated card's name while traffic runs */
 	dev->priv_flags |= IFF_LIVE_RENAME_OK;
+	/* tx_plan() may change a packet: it must not be somebody else's, too */
+	dev->priv_flags &= ~IFF_TX_SKB_SHARING;
 	dev->hw_features = OFFLOADS | WISHES;
 	dev->features = OFFLOADS | NETIF_F_RXCSUM | NETIF_F_HIGHDMA |
 		NETIF_F_GSO_ROBUST;
@@ -248,6 +276,18 @@ static int netdev_adapt(struct netf_dev *nd)
 	return err;
 }
 
+void netf_carrier_up(struct netf_dev *nd)
+{
+	netif_carrier_on(nd->netdev);
+	/*
+	 * netf_breach() first says that it is broken, then takes the carrier:
+	 * it found none if it did before we were here. Both changes are atomic
+	 * and ordered, so one of us sees the other.
+	 */
+	if (READ_ONCE(nd->broken))
+		netif_carrier_off(nd->netdev);
+}
+
 int netf_netdev_live(struct netf_dev *nd)
 {
 	struct net_device *dev = nd->netdev;
@@ -268,7 +308,7 @@ int netf_netdev_live(struct netf_dev *nd)
 	if (netif_running(dev))
 		netdev_start(nd);
 	if (nd->feat.carrier)
-		netif_carrier_on(dev);
+		netf_carrier_up(nd);
 out_unlock:
 	rtnl_unlock();
 	return err;

@@ -74,9 +74,10 @@ struct xdp_frame;
  * @bounce: a page of the slot's own, granted for good, for a backend that is not
  *	trusted with the packet's; NULL until the slot needs it
  * @ref: the slot's own grant reference, for good
+ * @index: of the slot's request on the ring
  * @first: id of the packet's first slot
  * @left: on a packet's first slot: responses still to come
- * @busy: in flight
+ * @busy: in flight, or about to be: @index says whether published
  * @slab: @page is slab memory: holding the page does not keep its content
  * @mcast: tells the backend a multicast address, carries no packet
  */
@@ -86,6 +87,7 @@ struct netf_tx_slot {
 	struct page *page;
 	struct page *bounce;
 	grant_ref_t ref;
+	RING_IDX index;
 	u16 first;
 	u8 left;
 	bool busy;
@@ -98,7 +100,8 @@ struct netf_tx_slot {
  *
  * A single-producer, single-consumer pair: the sender takes ids and ring
  * slots, the reaper (NAPI) gives them back. @cons and @id_tail are released
- * by the reaper and acquired by the sender.
+ * by the reaper and acquired by the sender; @pushed, and a slot's busy, the
+ * other way round.
  *
  * Both sides write the ring's rsp_event, the response that raises the next
  * event; netf_tx_arm() and netf_tx_flush() tell why that loses nothing.
@@ -110,6 +113,7 @@ struct netf_tx_slot {
  * @extras_in: ring slots filled with extras, ever; @extras_out of them are
  *	answered
  * @unsent: packets since the last flush
+ * @room: ring slots and ids that are free for sure; see tx_has_room()
  * @deferred: the poll under way on this CPU flushes
  */
 struct netf_tx {
@@ -131,6 +135,7 @@ struct netf_tx {
 	u32 id_head;
 	u32 extras_in;
 	unsigned int unsent;
+	unsigned int room;
 	bool deferred;
 
 	/* reaper, NAPI */
@@ -412,6 +417,19 @@ void netf_netdev_free(struct netf_dev *nd);
 int netf_netdev_live(struct netf_dev *nd);
 void netf_netdev_dead(struct netf_dev *nd);
 
+/* The link is up, unless the device is in quarantine. Context: under RTNL. */
+void netf_carrier_up(struct netf_dev *nd);
+
+/**
+ * netf_receive_start() - fill the receive rings, deliver what comes; but not
+ *	past a program that the connection was not made for
+ * netf_receive_stop() - discard what comes; no poll that might still deliver
+ *	is under way when this returns
+ * Context: process; may sleep; under RTNL, connected, paused or not.
+ */
+void netf_receive_start(struct netf_dev *nd);
+void netf_receive_stop(struct netf_dev *nd);
+
 /* ---- ctrl.c ---- */
 
 /**
@@ -495,8 +513,11 @@ void netf_get_stats64(struct net_device *dev, struct rtnl_link_stats64 *sum);
 /* Read what the backend offers. Context: process; may sleep. */
 void netf_read_features(struct netf_dev *nd);
 
-/* Does the backend say that the link is up? Context: process; may sleep. */
-bool netf_read_carrier(const struct netf_dev *nd);
+/*
+ * Does the backend say, in its key @path, that the link is up? Yes if it says
+ * nothing. Context: process; may sleep.
+ */
+bool netf_read_carrier(const char *path);
 
 /**
  * netf_publish() - write our keys, in one transaction
@@ -541,7 +562,7 @@ void netf_tx_flush(struct netf_queue *q);
  * netf_tx_frame() - put an XDP frame on the ring; the caller flushes
  *
  * Context: under the transmit lock. Return: false when the frame is still the
- * caller's: the ring is full, or the backend could not take it.
+ * caller's: the ring is full, or the backend could not take it. Counted.
  */
 bool netf_tx_frame(struct netf_queue *q, struct xdp_frame *frame);
 
@@ -555,14 +576,17 @@ int netf_tx_mcast(struct netf_queue *q, const u8 *addr, bool add);
 
 /**
  * netf_tx_reap() - take in responses, free packets, wake the queue
- * @budget: NAPI's
- * Context: NAPI.
+ * @budget: NAPI's; 0 is netpoll's, which goes no further than an XDP frame
+ * Context: NAPI, or netpoll in its place.
  */
 void netf_tx_reap(struct netf_queue *q, int budget);
 
 /**
  * netf_tx_arm() - ask for the next event
- * Context: NAPI, just completed. Return: true when there is work already.
+ *
+ * Context: NAPI, just completed. Whatever was written to shared memory before
+ * is there before this looks: a full barrier. Return: true when there is work
+ * already.
  */
 bool netf_tx_arm(struct netf_queue *q);
 
@@ -586,10 +610,16 @@ static inline struct page *netf_rx_claim(struct netf_rx_slot *slot)
 }
 
 /**
- * netf_rx_arm() - as netf_tx_arm(), for the receive half
+ * netf_rx_arm() - ask for the next event of the receive half
  * @busy: packets came in the poll that has just completed
+ *
+ * Without a barrier: the caller has one before it calls netf_rx_came().
+ * Context: NAPI, just completed. Return: the response that raises it.
  */
-bool netf_rx_arm(struct netf_queue *q, bool busy);
+RING_IDX netf_rx_arm(struct netf_queue *q, bool busy);
+
+/* Has what netf_rx_arm() returned come before it could raise an event? */
+bool netf_rx_came(const struct netf_queue *q, RING_IDX event);
 
 /* ---- xdp.c ---- */
 

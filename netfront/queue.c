@@ -52,8 +52,12 @@ static enum hrtimer_restart queue_moderate_timer(struct hrtimer *t)
 /* Senders that ran inside the poll have left the doorbell to us. */
 static void queue_flush_deferred(struct netf_queue *q)
 {
-	/* A sender that saw itself polled did so under the transmit lock. */
-	smp_store_mb(q->polling, -1);
+	/*
+	 * Only senders on this CPU leave theirs to us, and they look at this
+	 * the other way round, see tx_defer(): its own order is enough.
+	 */
+	WRITE_ONCE(q->polling, -1);
+	barrier();
 	if (!READ_ONCE(q->tx.deferred))
 		return;
 	__netif_tx_lock(q->tx.txq, smp_processor_id());
@@ -65,8 +69,9 @@ static void queue_flush_deferred(struct netf_queue *q)
 static int queue_poll(struct napi_struct *napi, int budget)
 {
 	struct netf_queue *q = container_of(napi, struct netf_queue, napi);
-	bool again = false;
+	RING_IDX rx_event;
 	int work = 0;
+	bool again;
 
 	if (unlikely(READ_ONCE(q->nd->broken))) {
 		if (budget)
@@ -84,9 +89,10 @@ static int queue_poll(struct napi_struct *napi, int budget)
 	netf_xdp_flush(q);
 	if (work < budget && napi_complete_done(napi, work) &&
 	    likely(!READ_ONCE(q->nd->broken))) {
-		again = netf_rx_arm(q, work);
-		again |= netf_tx_arm(q);
-		if (again)
+		rx_event = netf_rx_arm(q, work);
+		/* Its barrier is for both rings: they are looked at after. */
+		again = netf_tx_arm(q);
+		if (again || netf_rx_came(q, rx_event))
 			napi_schedule(napi);
 	}
 	queue_flush_deferred(q);

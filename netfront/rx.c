@@ -247,6 +247,8 @@ static void rx_deliver(struct netf_queue *q, struct sk_buff *skb)
 	if (unlikely(!pskb_may_pull(skb, ETH_HLEN)))
 		goto malformed;
 	skb->protocol = eth_type_trans(skb, q->nd->netdev);
+	/* Where skb_checksum_setup() looks for the headers. */
+	skb_reset_network_header(skb);
 	if (q->rx.state.gso_size && !rx_set_gso(&q->rx, skb))
 		goto malformed;
 	if (unlikely(!rx_set_csum(q, skb)))
@@ -359,7 +361,7 @@ int netf_rx_poll(struct netf_queue *q, int budget)
 	return work;
 }
 
-bool netf_rx_arm(struct netf_queue *q, bool busy)
+RING_IDX netf_rx_arm(struct netf_queue *q, bool busy)
 {
 	const struct netf_dev *nd = q->nd;
 	unsigned int frames = READ_ONCE(nd->rx_frames);
@@ -373,6 +375,10 @@ bool netf_rx_arm(struct netf_queue *q, bool busy)
 		hrtimer_start(&rx->moderate, ns_to_ktime(usecs * NSEC_PER_USEC),
 			      HRTIMER_MODE_REL);
 	WRITE_ONCE(rx->sring->rsp_event, event);
-	virt_mb();	/* ask for an event first, then look what came before it */
-	return !netf_after(event, READ_ONCE(rx->sring->rsp_prod));
+	return event;
+}
+
+bool netf_rx_came(const struct netf_queue *q, RING_IDX event)
+{
+	return !netf_after(event, READ_ONCE(q->rx.sring->rsp_prod));
 }

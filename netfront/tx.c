@@ -50,6 +50,25 @@ static unsigned int tx_room(const struct netf_tx *tx)
 	return min(slots, ids);
 }
 
+/*
+ * For the sender: room for any packet? What the reaper writes is looked at
+ * only when what was free at the last look does not suffice any more: until
+ * then more gets free, and only we use it.
+ */
+static bool tx_has_room(struct netf_tx *tx)
+{
+	if (unlikely(tx->room < NETF_TX_ROOM))
+		tx->room = tx_room(tx);
+	return tx->room >= NETF_TX_ROOM;
+}
+
+/* A ring slot is written. An extra takes no id: @room may be less than true. */
+static void tx_advance(struct netf_tx *tx)
+{
+	WRITE_ONCE(tx->prod, tx->prod + 1);
+	tx->room--;
+}
+
 static u16 tx_id_take(struct netf_tx *tx)
 {
 	u16 id = tx->id_ring[tx->id_head & (NETF_TX_SIZE - 1)];
@@ -171,11 +190,22 @@ static bool tx_bounce_ready(struct netf_queue *q, const struct tx_plan *plan)
 
 /* ---- writing ---- */
 
+/*
+ * The slot's request is next on the ring. A backend can answer it before it
+ * is published: who sees the slot busy sees the index too, and can tell.
+ */
+static void tx_set_busy(const struct netf_tx *tx, struct netf_tx_slot *slot)
+{
+	slot->index = tx->prod;
+	/* Pairs with tx_is_published(). */
+	smp_store_release(&slot->busy, true);
+}
+
 static void tx_put_extra(struct netf_tx *tx,
 			 const struct netif_extra_info *extra)
 {
 	*(struct netif_extra_info *)tx_request(tx, tx->prod) = *extra;
-	WRITE_ONCE(tx->prod, tx->prod + 1);
+	tx_advance(tx);
 	WRITE_ONCE(tx->extras_in, tx->extras_in + 1);
 }
 
@@ -204,15 +234,15 @@ int netf_tx_mcast(struct netf_queue *q, const u8 *addr, bool add)
 
 	ether_addr_copy(extra.u.mcast.addr, addr);
 	__netif_tx_lock_bh(tx->txq);
-	if (tx_room(tx) < NETF_TX_ROOM)
+	if (!tx_has_room(tx))
 		goto out_unlock;
 	id = tx_id_take(tx);
 	cell = tx_cell(tx, id);
 	memset(cell, 0, NETF_FIRST_SLOT_MIN);
 	tx->slot[id].first = id;
 	tx->slot[id].left = 1;
-	tx->slot[id].busy = true;
 	tx->slot[id].mcast = true;
+	tx_set_busy(tx, &tx->slot[id]);
 	*tx_request(tx, tx->prod) = (struct netif_tx_request){
 		.gref = tx->cell_ref[id / NETF_CELLS_PER_PAGE],
 		.offset = offset_in_page(cell),
@@ -220,7 +250,7 @@ int netf_tx_mcast(struct netf_queue *q, const u8 *addr, bool add)
 		.id = id,
 		.size = NETF_FIRST_SLOT_MIN,
 	};
-	WRITE_ONCE(tx->prod, tx->prod + 1);
+	tx_advance(tx);
 	tx_put_extra(tx, &extra);
 	/* The answer says whether it took the address. */
 	WRITE_ONCE(tx->urgent, tx->prod);
@@ -261,9 +291,9 @@ static void tx_put(struct tx_cursor *c, u16 id, grant_ref_t ref,
 		req.flags |= NETTXF_more_data;
 
 	slot->first = c->first;
-	slot->busy = true;
+	tx_set_busy(tx, slot);
 	*tx_request(tx, tx->prod) = req;
-	WRITE_ONCE(tx->prod, tx->prod + 1);
+	tx_advance(tx);
 	if (gso)
 		tx_put_gso(tx, c->gso);
 }
@@ -371,13 +401,13 @@ static void tx_stop_if_full(struct netf_queue *q)
 {
 	struct netf_tx *tx = &q->tx;
 
-	if (likely(tx_room(tx) >= NETF_TX_ROOM))
+	if (likely(tx_has_room(tx)))
 		return;
 	netif_tx_stop_queue(tx->txq);
 	u64_stats_inc(&q->stats->tx_stop_ring_full);
-	/* Pairs with the barrier in netf_tx_reap(). */
+	/* Pairs with the barrier in netf_tx_reap(). Full, so it looks anew. */
 	smp_mb();
-	if (tx_room(tx) >= NETF_TX_ROOM)
+	if (tx_has_room(tx))
 		netif_tx_start_queue(tx->txq);
 }
 
@@ -403,9 +433,11 @@ bool netf_tx_frame(struct netf_queue *q, struct xdp_frame *frame)
 
 	tx_measure_frame(frame, &plan);
 	if (xdp_frame_has_frags(frame) || frame->len < ETH_HLEN ||
-	    plan.slots > tx->slots_max || tx_room(tx) < NETF_TX_ROOM ||
-	    !tx_bounce_ready(q, &plan))
+	    plan.slots > tx->slots_max || !tx_has_room(tx) ||
+	    !tx_bounce_ready(q, &plan)) {
+		u64_stats_inc(&st->tx_xdp_full);
 		return false;
+	}
 
 	u64_stats_update_begin(&st->xmit_sync);
 	u64_stats_inc(&st->tx_packets);
@@ -445,8 +477,11 @@ void netf_tx_flush(struct netf_queue *q)
 	if (old == new)
 		return;
 
-	/* Before the backend can answer, the reaper must expect answers. */
-	WRITE_ONCE(tx->pushed, new);
+	/*
+	 * Before the backend can answer, the reaper must expect answers, and
+	 * see what they are to: all of a packet, its place in BQL included.
+	 */
+	smp_store_release(&tx->pushed, new);
 	virt_wmb();	/* the requests, before the backend is told of them */
 	WRITE_ONCE(sring->req_prod, new);
 	virt_mb();	/* tell first, then look whether it wants to be woken */
@@ -464,9 +499,11 @@ void netf_tx_flush(struct netf_queue *q)
 	 * looked, had seen nothing urgent and asked for a far event: pull it
 	 * near. @urgent was written before the barrier above and the event is
 	 * read after it; netf_tx_arm() does both the other way round, so at
-	 * least one of us sees the other.
+	 * least one of us sees the other. Once for each is enough: whatever is
+	 * asked for later has seen it.
 	 */
-	if (likely(!netf_after(urgent, READ_ONCE(tx->cons)) ||
+	if (!netf_tx_urgent(urgent, old) ||
+	    likely(!netf_tx_urgent(urgent, READ_ONCE(tx->cons)) ||
 		   !netf_after(READ_ONCE(sring->rsp_event), urgent)))
 		return;
 	WRITE_ONCE(sring->rsp_event, urgent);
@@ -480,6 +517,24 @@ static void tx_flush_unless(struct netf_queue *q, bool more)
 {
 	if (!more && q->tx.unsent)
 		netf_tx_flush(q);
+}
+
+/*
+ * Answers to what a poll delivers share one doorbell. On PREEMPT_RT a sender
+ * can also interrupt a poll, and be interrupted by it: look again whether the
+ * end of the poll, which does these two the other way round, is still to
+ * come. One CPU's order, so the compiler's is all that matters.
+ * Return: true when it is the poll's.
+ */
+static bool tx_defer(struct netf_queue *q)
+{
+	int cpu = smp_processor_id();
+
+	if (READ_ONCE(q->polling) != cpu)
+		return false;
+	WRITE_ONCE(q->tx.deferred, true);
+	barrier();
+	return READ_ONCE(q->polling) == cpu;
 }
 
 netdev_tx_t netf_start_xmit(struct sk_buff *skb, struct net_device *dev)
@@ -499,7 +554,7 @@ netdev_tx_t netf_start_xmit(struct sk_buff *skb, struct net_device *dev)
 		dev_kfree_skb_any(skb);
 		return NETDEV_TX_OK;
 	}
-	if (unlikely(tx_room(tx) < NETF_TX_ROOM)) {
+	if (unlikely(!tx_has_room(tx))) {
 		tx_stop_if_full(q);
 		netf_tx_flush(q);
 		return NETDEV_TX_BUSY;
@@ -532,22 +587,29 @@ netdev_tx_t netf_start_xmit(struct sk_buff *skb, struct net_device *dev)
 	}
 	tx_stop_if_full(q);
 
-	if (kick || netif_xmit_stopped(tx->txq)) {
-		/* Answers to what a poll delivers share one doorbell. */
-		if (READ_ONCE(q->polling) == smp_processor_id())
-			tx->deferred = true;
-		else
-			netf_tx_flush(q);
-	}
+	if ((kick || netif_xmit_stopped(tx->txq)) && !tx_defer(q))
+		netf_tx_flush(q);
 	return NETDEV_TX_OK;
 }
 
 /* ---- reaping ---- */
 
 struct tx_done {
+	RING_IDX pushed;	/* what can be done */
 	unsigned int packets;
 	unsigned int bytes;
 };
+
+/*
+ * What a sender is still writing is busy, too, but not before @pushed. Of the
+ * rest everything is visible here.
+ */
+static bool tx_is_published(const struct netf_tx_slot *slot, RING_IDX pushed)
+{
+	/* Pairs with tx_set_busy(). */
+	return smp_load_acquire(&slot->busy) &&
+		netf_after(pushed, slot->index);
+}
 
 /* One response to a data slot. Return: NETF_OK or the breach. */
 static enum netf_breach tx_complete(struct netf_tx *tx, u16 id, int budget,
@@ -556,7 +618,7 @@ static enum netf_breach tx_complete(struct netf_tx *tx, u16 id, int budget,
 	struct netf_tx_slot *slot, *first;
 	u16 first_id;
 
-	if (id >= NETF_TX_SIZE || !tx->slot[id].busy)
+	if (id >= NETF_TX_SIZE || !tx_is_published(&tx->slot[id], done->pushed))
 		return NETF_BREACH_TX_ID;
 	slot = &tx->slot[id];
 	if (slot->page) {
@@ -588,24 +650,40 @@ static enum netf_breach tx_complete(struct netf_tx *tx, u16 id, int budget,
 	return NETF_OK;
 }
 
-static enum netf_breach tx_response(struct netf_queue *q, RING_IDX idx,
-				    int budget, struct tx_done *done)
+static struct netif_tx_response tx_copy_response(struct netf_tx *tx,
+						 RING_IDX idx)
 {
-	struct netf_tx *tx = &q->tx;
 	union {
 		u32 raw;
 		struct netif_tx_response rsp;
 	} copy;
 
 	copy.raw = READ_ONCE(*(u32 *)tx_request(tx, idx));
-	switch (netf_tx_judge(&copy.rsp)) {
+	return copy.rsp;
+}
+
+/* Would it give back an XDP frame, which cannot be done in a hard interrupt? */
+static bool tx_ends_frame(const struct netf_tx *tx,
+			  const struct netif_tx_response *rsp)
+{
+	return netf_tx_judge(rsp) != NETF_TX_NULL && rsp->id < NETF_TX_SIZE &&
+		tx->slot[tx->slot[rsp->id].first].frame;
+}
+
+static enum netf_breach tx_response(struct netf_queue *q,
+				    const struct netif_tx_response *rsp,
+				    int budget, struct tx_done *done)
+{
+	struct netf_tx *tx = &q->tx;
+
+	switch (netf_tx_judge(rsp)) {
 	case NETF_TX_NULL:
 		if (tx->extras_out == READ_ONCE(tx->extras_in))
 			return NETF_BREACH_TX_NULL;
 		tx->extras_out++;
 		return NETF_OK;
 	case NETF_TX_FAILED:
-		if (copy.rsp.id < NETF_TX_SIZE && tx->slot[copy.rsp.id].mcast) {
+		if (rsp->id < NETF_TX_SIZE && tx->slot[rsp->id].mcast) {
 			WRITE_ONCE(q->nd->mcast.refused, true);
 			netf_mcast_update(q->nd);
 			break;
@@ -615,7 +693,7 @@ static enum netf_breach tx_response(struct netf_queue *q, RING_IDX idx,
 	case NETF_TX_DONE:
 		break;
 	}
-	return tx_complete(tx, copy.rsp.id, budget, done);
+	return tx_complete(tx, rsp->id, budget, done);
 }
 
 void netf_tx_reap(struct netf_queue *q, int budget)
@@ -630,13 +708,21 @@ void netf_tx_reap(struct netf_queue *q, int budget)
 	pvhvm_evtchn_useful(&tx->chan);
 	/* Read what it promises after the promise. */
 	virt_rmb();
-	if (!netf_rsp_prod_ok(prod, cons, READ_ONCE(tx->pushed))) {
+	/* Pairs with the release in netf_tx_flush(). */
+	done.pushed = smp_load_acquire(&tx->pushed);
+	if (!netf_rsp_prod_ok(prod, cons, done.pushed)) {
 		netf_breach(q, NETF_BREACH_TX_AHEAD);
 		return;
 	}
 
-	while (cons != prod && !breach)
-		breach = tx_response(q, cons++, budget, &done);
+	while (cons != prod && !breach) {
+		struct netif_tx_response rsp = tx_copy_response(tx, cons);
+
+		if (unlikely(!budget) && tx_ends_frame(tx, &rsp))
+			break;
+		breach = tx_response(q, &rsp, budget, &done);
+		cons++;
+	}
 	/* Done with the slots before the sender may fill them; see tx_room(). */
 	smp_store_release(&tx->cons, cons);
 	if (done.packets)

@@ -85,10 +85,23 @@ static inline bool netf_rsp_prod_ok(RING_IDX rsp_prod, RING_IDX cons,
 }
 
 /**
+ * netf_tx_urgent() - is there a response after @cons that somebody waits for?
+ * @urgent: index after the last request whose buffer belongs to somebody
+ * @cons: responses consumed so far, or requests published
+ *
+ * @urgent stays behind while only small packets are sent, for any number of
+ * them: 2^31 later it would be ahead again. What really is ahead is so by a
+ * ring at most.
+ */
+static inline bool netf_tx_urgent(RING_IDX urgent, RING_IDX cons)
+{
+	return (RING_IDX)(urgent - cons - 1) < NETF_TX_SIZE;
+}
+
+/**
  * netf_tx_event() - which response should raise an event?
  * @cons: responses consumed so far
- * @urgent: index after the last request whose buffer belongs to somebody
- *	(a socket waits for it); not later than @cons when there is none
+ * @urgent: as for netf_tx_urgent()
  * @most: urgent responses that may wait for one event, 1 and up
  *
  * With urgent requests in flight: the one that completes three quarters of
@@ -100,7 +113,7 @@ static inline RING_IDX netf_tx_event(RING_IDX cons, RING_IDX urgent,
 {
 	RING_IDX n = urgent - cons;
 
-	if (!netf_after(urgent, cons))
+	if (!netf_tx_urgent(urgent, cons))
 		return cons + NETF_TX_LAZY;
 	n -= n / 4;
 	return cons + (n < most ? n : most);

@@ -31,16 +31,6 @@ unsigned int netf_xdp_max_mtu(void)
 
 /* ---- attaching ---- */
 
-static void xdp_stop_receiving(struct netf_dev *nd)
-{
-	unsigned int i;
-
-	for (i = 0; i < nd->nr_queues; i++) {
-		WRITE_ONCE(nd->queue[i].rx.active, false);
-		napi_synchronize(&nd->queue[i].napi);
-	}
-}
-
 static int xdp_set_prog(struct netf_dev *nd, struct netdev_bpf *bpf)
 {
 	struct bpf_prog *old;
@@ -55,7 +45,10 @@ static int xdp_set_prog(struct netf_dev *nd, struct netdev_bpf *bpf)
 	if (old)
 		bpf_prog_put(old);
 	if (bpf->prog && nd->live && !nd->conn_xdp)
-		xdp_stop_receiving(nd);
+		netf_receive_stop(nd);
+	/* Gone again before the connection was: it goes on as it is. */
+	if (!bpf->prog && nd->live && netif_running(nd->netdev))
+		netf_receive_start(nd);
 	netf_renegotiate(nd);
 	return 0;
 }
@@ -187,7 +180,6 @@ static bool xdp_act(struct netf_queue *q, struct bpf_prog *prog,
 	switch (act) {
 	case XDP_TX:
 		if (!xdp_send_back(q, xdp)) {
-			u64_stats_inc(&st->tx_xdp_full);
 			trace_xdp_exception(dev, prog, act);
 			return false;
 		}
@@ -284,10 +276,8 @@ int netf_xdp_xmit(struct net_device *dev, int n, struct xdp_frame **frames,
 
 	__netif_tx_lock(q->tx.txq, smp_processor_id());
 	for (i = 0; i < n; i++) {
-		if (netf_tx_frame(q, frames[i]))
-			continue;
-		u64_stats_inc(&q->stats->tx_xdp_full);
-		xdp_return_frame(frames[i]);
+		if (!netf_tx_frame(q, frames[i]))
+			xdp_return_frame(frames[i]);
 	}
 	if (flags & XDP_XMIT_FLUSH)
 		netf_tx_flush(q);

@@ -65,6 +65,13 @@ static void test_tx_event(void)
 	ok(netf_tx_event(10, 30, 1) == 11 && netf_tx_event(10, 30, 8) == 18 &&
 	   netf_tx_event(10, 10, 1) == 10 + NETF_TX_LAZY,
 	   "a bound for what somebody waits for, not for the rest");
+	ok(netf_tx_urgent(11, 10) && netf_tx_urgent(10 + NETF_TX_SIZE, 10) &&
+	   netf_tx_urgent(4, 0xfffffffc) && !netf_tx_urgent(10, 10) &&
+	   !netf_tx_urgent(7, 10), "urgent: at most a ring ahead");
+	ok(!netf_tx_urgent(10, 10 + 0x80000001u) &&
+	   netf_tx_event(10 + 0x80000001u, 10, NETF_TX_SIZE) ==
+	   10 + 0x80000001u + NETF_TX_LAZY,
+	   "nobody has waited for half of all indices: none");
 	ok(netf_rx_event(0xffffffff, false, 16) == 0 &&
 	   netf_rx_event(0xffffffff, true, 16) == 15,
 	   "receive: the next one, or as many as may wait");
