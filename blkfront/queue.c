@@ -5,6 +5,7 @@
 #include "blkfront.h"
 
 #include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -372,6 +373,23 @@ static void queue_silence(struct blkf_queue *q)
 }
 
 /*
+ * Until whoever completes an answered request is done with its shadow and its
+ * pages: another CPU, the softirq, or who polls, outside of any lock. Nothing
+ * is answered any more, so it ends. Not the block layer's own such wait: for
+ * that a write is complete only when the flush behind it is, and none is sent
+ * while it is quiesced.
+ */
+static void queue_await_completed(struct blkf_queue *q)
+{
+	unsigned int i;
+
+	for (i = 0; q->shadow && i < q->depth; i++)
+		/* pairs with request_complete() */
+		while (smp_load_acquire(&q->shadow[i].state) == BLKF_REQ_DONE)
+			msleep(1);
+}
+
+/*
  * In this order: nothing goes in (quiesce), nothing comes out (the channels),
  * what came out is completed and has let go of pool pages; then what is left
  * is the backend's, and then nothing is.
@@ -386,11 +404,10 @@ void blkf_queues_down(struct blkf_dev *dev, enum blkf_down how)
 	for (i = 0; i < dev->nr_queues_max; i++)
 		if (dev->queue[i].up)
 			queue_silence(&dev->queue[i]);
-	if (dev->disk && !dev->deleted)
-		blk_mq_tagset_wait_completed_request(&dev->tag_set);
 	for (i = 0; i < dev->nr_queues_max; i++) {
 		if (!dev->queue[i].up)
 			continue;
+		queue_await_completed(&dev->queue[i]);
 		queue_drop_requests(&dev->queue[i], how);
 		queue_free(&dev->queue[i]);
 	}

@@ -519,7 +519,8 @@ static void request_complete(struct request *rq)
 	}
 	sh->rq = NULL;
 	sh->again = false;
-	sh->state = BLKF_REQ_FREE;
+	/* pairs with queue_await_completed(), which then frees all of @sh */
+	smp_store_release(&sh->state, BLKF_REQ_FREE);
 	if (unlikely(again))
 		blk_mq_requeue_request(rq, true);
 	else
