@@ -86,7 +86,10 @@ static u64 device_responses(struct blkf_dev *dev)
 	return sum;
 }
 
-/* Queued while a disk is deleted; keeps its reference when it goes on. */
+/*
+ * Queued while a disk is deleted; keeps its reference when it goes on, which
+ * it is not let any more once it is being cancelled.
+ */
 static void device_watchdog(struct work_struct *work)
 {
 	struct blkf_dev *dev = container_of(to_delayed_work(work),
@@ -95,7 +98,9 @@ static void device_watchdog(struct work_struct *work)
 
 	if (responses != dev->watchdog_responses) {
 		dev->watchdog_responses = responses;
-		queue_delayed_work(blkf_wq, &dev->watchdog, DEVICE_PATIENCE);
+		if (!queue_delayed_work(blkf_wq, &dev->watchdog,
+					DEVICE_PATIENCE))
+			blkf_dev_put(dev);
 		return;
 	}
 	pr_warn("%s: the backend does not answer, its requests fail\n",
