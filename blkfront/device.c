@@ -283,6 +283,8 @@ static void device_connect(struct blkf_dev *dev)
 	}
 	blkf_queues_spread(dev);
 	dev->state = BLKF_CONNECTED;
+	/* what an earlier backend wanted */
+	dev->close_wanted = false;
 	pvhvm_switch_state(dev->pdev, XenbusStateConnected);
 	blkf_queues_start(dev);
 	if (fresh)
