@@ -326,6 +326,11 @@ void blkf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 	unsigned int noio = memalloc_noio_save();
 
 	switch (state) {
+	case XenbusStateInitialised:
+		/* a backend without options may skip InitWait, see blkif.h */
+		if (dev->state != BLKF_WAITING)
+			break;
+		fallthrough;
 	case XenbusStateInitWait:
 		if (!pdev->quarantined)
 			device_backend_waits(dev);
@@ -369,7 +374,8 @@ int blkf_dev_hold(struct blkf_dev *dev, bool hold)
 	if (!hold) {
 		device_set_held(dev, false);
 		return pdev->state == XenbusStateInitialising &&
-		       pdev->otherend_state == XenbusStateInitWait ?
+		       (pdev->otherend_state == XenbusStateInitWait ||
+			pdev->otherend_state == XenbusStateInitialised) ?
 		       device_negotiate(dev) : 0;
 	}
 	err = blkf_dev_close(dev);
