@@ -440,6 +440,12 @@ void blkf_queues_down(struct blkf_dev *dev, enum blkf_down how);
 void blkf_queues_quiesce(struct blkf_dev *dev);
 void blkf_queues_unquiesce(struct blkf_dev *dev);
 
+/*
+ * Quiesce what is live. What is not, is quiet until its backend is there, or
+ * its requests fail without seeing a ring, and are to go on doing so.
+ */
+void blkf_queues_pause(struct blkf_dev *dev);
+
 /* The backend broke the protocol; any context. */
 void blkf_queue_breach(struct blkf_queue *q, const char *why);
 

@@ -392,11 +392,11 @@ int blkf_dev_hold(struct blkf_dev *dev, bool hold)
 
 int blkf_suspend(struct pvhvm_device *pdev)
 {
-	blkf_queues_quiesce(pvhvm_get_drvdata(pdev));
+	blkf_queues_pause(pvhvm_get_drvdata(pdev));
 	return 0;
 }
 
-/* Rings that are down stay quiet: their backend is still awaited. */
+/* What is not live any more is let go on by whoever takes it down. */
 void blkf_cancel(struct pvhvm_device *pdev)
 {
 	struct blkf_dev *dev = pvhvm_get_drvdata(pdev);
@@ -409,8 +409,14 @@ int blkf_resume(struct pvhvm_device *pdev)
 {
 	struct blkf_dev *dev = pvhvm_get_drvdata(pdev);
 
-	if (dev->state == BLKF_INITIALISED || dev->state == BLKF_CONNECTED) {
-		blkf_identity_twin(dev, false);
+	if (dev->state != BLKF_INITIALISED && dev->state != BLKF_CONNECTED)
+		return 0;
+	blkf_identity_twin(dev, false);
+	if (pdev->quarantined) {
+		/* nobody is awaited: what it had has failed, and so goes on */
+		blkf_queues_down(dev, BLKF_DOWN_FAIL);
+		dev->state = BLKF_DEAD;
+	} else {
 		blkf_queues_down(dev, BLKF_DOWN_KEEP);
 		dev->state = BLKF_WAITING;
 	}

@@ -348,6 +348,14 @@ void blkf_queues_unquiesce(struct blkf_dev *dev)
 	mutex_unlock(&dev->queues_mutex);
 }
 
+void blkf_queues_pause(struct blkf_dev *dev)
+{
+	mutex_lock(&dev->queues_mutex);
+	if (READ_ONCE(dev->live))
+		queues_quiesce_locked(dev);
+	mutex_unlock(&dev->queues_mutex);
+}
+
 void blkf_queues_start(struct blkf_dev *dev)
 {
 	mutex_lock(&dev->queues_mutex);
