@@ -198,7 +198,8 @@ enum blkf_degrade {
  * @queues_mutex: taking the queues up or down; also taken by the watchdog,
  *	which must not need the device's lock
  * @given_up: our own failure; only a new probe tries again
- * @live: requests are taken; otherwise they fail
+ * @live: requests are taken; otherwise they wait if @kept, or fail
+ * @kept: the rings went down with BLKF_DOWN_KEEP the last time
  * @deleted: the block layer will send none any more; @queues_mutex
  * @nr_queues: rings of this connection; @nr_queues_max: what @queue has
  * @nr_poll: the last of @nr_queues, whose completions are polled for
@@ -225,6 +226,7 @@ struct blkf_dev {
 
 	struct mutex queues_mutex;	/* queues up and down, see above */
 	bool live;
+	bool kept;
 	bool quiesced;
 	bool deleted;
 	bool bounce;
@@ -402,7 +404,7 @@ void blkf_disk_add_work(struct work_struct *work);
  * enum blkf_down - what becomes of requests that the backend has
  * @BLKF_DOWN_FAIL: they fail with an error
  * @BLKF_DOWN_KEEP: they are sent again once queues are up; until then the
- *	block layer is quiesced
+ *	block layer is quiesced, and what gets through all the same waits
  */
 enum blkf_down {
 	BLKF_DOWN_FAIL,
@@ -436,15 +438,13 @@ void blkf_queues_spread(struct blkf_dev *dev);
 void blkf_queues_start(struct blkf_dev *dev);
 void blkf_queues_down(struct blkf_dev *dev, enum blkf_down how);
 
-/* Interrupts of the block layer's making: stop and go, may be repeated. */
-void blkf_queues_quiesce(struct blkf_dev *dev);
-void blkf_queues_unquiesce(struct blkf_dev *dev);
-
 /*
- * Quiesce what is live. What is not, is quiet until its backend is there, or
- * its requests fail without seeing a ring, and are to go on doing so.
+ * Quiesce what is live, and let it go on. What is not live is quiet until its
+ * backend is there, or its requests fail without seeing a ring, and are to go
+ * on doing so.
  */
 void blkf_queues_pause(struct blkf_dev *dev);
+void blkf_queues_unpause(struct blkf_dev *dev);
 
 /* The backend broke the protocol; any context. */
 void blkf_queue_breach(struct blkf_queue *q, const char *why);

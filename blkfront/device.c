@@ -396,13 +396,9 @@ int blkf_suspend(struct pvhvm_device *pdev)
 	return 0;
 }
 
-/* What is not live any more is let go on by whoever takes it down. */
 void blkf_cancel(struct pvhvm_device *pdev)
 {
-	struct blkf_dev *dev = pvhvm_get_drvdata(pdev);
-
-	if (READ_ONCE(dev->live))
-		blkf_queues_unquiesce(dev);
+	blkf_queues_unpause(pvhvm_get_drvdata(pdev));
 }
 
 int blkf_resume(struct pvhvm_device *pdev)

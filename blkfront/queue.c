@@ -315,9 +315,15 @@ void blkf_queues_spread(struct blkf_dev *dev)
 	mutex_unlock(&dev->queues_mutex);
 }
 
+/*
+ * Until 5.15 the block layer does not count: whoever changes the scheduler
+ * stops the queue and lets it go, and what we had stopped goes, too.
+ */
 static void queues_quiesce_locked(struct blkf_dev *dev)
 {
-	if (!dev->disk || dev->deleted || dev->quiesced)
+	if (!dev->disk || dev->deleted)
+		return;
+	if (dev->quiesced && blk_queue_quiesced(dev->disk->queue))
 		return;
 	blk_mq_quiesce_queue(dev->disk->queue);
 	dev->quiesced = true;
@@ -334,25 +340,20 @@ static void queues_unquiesce_locked(struct blkf_dev *dev)
 	blk_mq_kick_requeue_list(dev->disk->queue);
 }
 
-void blkf_queues_quiesce(struct blkf_dev *dev)
-{
-	mutex_lock(&dev->queues_mutex);
-	queues_quiesce_locked(dev);
-	mutex_unlock(&dev->queues_mutex);
-}
-
-void blkf_queues_unquiesce(struct blkf_dev *dev)
-{
-	mutex_lock(&dev->queues_mutex);
-	queues_unquiesce_locked(dev);
-	mutex_unlock(&dev->queues_mutex);
-}
-
 void blkf_queues_pause(struct blkf_dev *dev)
 {
 	mutex_lock(&dev->queues_mutex);
 	if (READ_ONCE(dev->live))
 		queues_quiesce_locked(dev);
+	mutex_unlock(&dev->queues_mutex);
+}
+
+void blkf_queues_unpause(struct blkf_dev *dev)
+{
+	mutex_lock(&dev->queues_mutex);
+	/* whoever takes it down meanwhile lets it go on, or not */
+	if (READ_ONCE(dev->live))
+		queues_unquiesce_locked(dev);
 	mutex_unlock(&dev->queues_mutex);
 }
 
@@ -407,6 +408,8 @@ void blkf_queues_down(struct blkf_dev *dev, enum blkf_down how)
 	unsigned int i;
 
 	mutex_lock(&dev->queues_mutex);
+	WRITE_ONCE(dev->kept, how == BLKF_DOWN_KEEP);
+	smp_wmb(); /* pairs with request_refuse() */
 	WRITE_ONCE(dev->live, false);
 	queues_quiesce_locked(dev);
 	for (i = 0; i < dev->nr_queues_max; i++)

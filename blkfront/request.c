@@ -329,6 +329,18 @@ static blk_status_t request_send(struct blkf_queue *q, struct request *rq)
 }
 
 /*
+ * Not connected. What is kept until it is again waits in the block layer, but
+ * for what is just on its way here when the rings go down, or when somebody
+ * else lets the queue go. blk-mq tries that again every few milliseconds, and
+ * when the rings are up.
+ */
+static blk_status_t request_refuse(struct blkf_dev *dev)
+{
+	smp_rmb(); /* pairs with blkf_queues_down() */
+	return READ_ONCE(dev->kept) ? BLK_STS_RESOURCE : BLK_STS_IOERR;
+}
+
+/*
  * Short of something: BLK_STS_RESOURCE, and blk-mq tries again when a request
  * completes, which is what gives the something back.
  */
@@ -336,11 +348,12 @@ static blk_status_t request_queue(struct blk_mq_hw_ctx *hctx,
 				  const struct blk_mq_queue_data *bd)
 {
 	struct blkf_queue *q = hctx->driver_data;
-	blk_status_t status = BLK_STS_IOERR;
+	blk_status_t status;
 
 	/* quiesced before it goes down, so it stays up until we are through */
-	if (likely(READ_ONCE(q->dev->live)))
-		status = request_send(q, bd->rq);
+	if (unlikely(!READ_ONCE(q->dev->live)))
+		return request_refuse(q->dev);
+	status = request_send(q, bd->rq);
 	if (bd->last || status)
 		request_flush_ring(q);
 	return status;
