@@ -258,7 +258,7 @@ struct blkf_dev {
 	struct work_struct add_work;
 	struct work_struct close_work;
 	struct work_struct fail_work;
-	struct work_struct degrade_work;
+	struct work_struct limits_work;
 	struct delayed_work trim_work;
 	struct delayed_work watchdog;
 	u64 watchdog_responses;
@@ -383,8 +383,18 @@ void blkf_limits_fill(struct blkf_dev *dev, struct disk_limits *lim);
 /* The backend rewrote its keys: follow a new size. */
 void blkf_limits_resize(struct blkf_dev *dev);
 
-/* Take back what the backend refused; from @degrade_work. */
-void blkf_limits_degrade(struct work_struct *work);
+/**
+ * blkf_limits_apply() - to the disk that is there, before requests are let in
+ * @dev: its device's lock held
+ *
+ * Does not wait for whoever changes limits in sysfs, as he may wait for the
+ * requests that are kept: then @limits_work, to be queued once they are let
+ * in, applies them. Return: 0 or negative errno.
+ */
+int blkf_limits_apply(struct blkf_dev *dev);
+
+/* Apply them as they are now: less, if the backend refused something. */
+void blkf_limits_work(struct work_struct *work);
 
 /* ---- disk ---- */
 

@@ -252,16 +252,12 @@ static int device_negotiate(struct blkf_dev *dev)
 
 static int device_connect_disk(struct blkf_dev *dev)
 {
-	struct disk_limits lim;
 	int err;
 
-	if (!dev->disk) {
-		err = blkf_disk_create(dev);
-	} else {
-		blkf_limits_fill(dev, &lim);
-		err = disk_apply_limits(dev->disk, &lim);
-		blkf_limits_resize(dev);
-	}
+	if (!dev->disk)
+		return blkf_disk_create(dev);
+	err = blkf_limits_apply(dev);
+	blkf_limits_resize(dev);
 	return err;
 }
 
@@ -287,10 +283,13 @@ static void device_connect(struct blkf_dev *dev)
 	dev->close_wanted = false;
 	pvhvm_switch_state(dev->pdev, XenbusStateConnected);
 	blkf_queues_start(dev);
-	if (fresh)
+	if (fresh) {
 		blkf_disk_add(dev);
-	else if (READ_ONCE(dev->added))
-		blkf_identity_twin(dev, true);
+	} else {
+		blkf_dev_queue_work(dev, &dev->limits_work);
+		if (READ_ONCE(dev->added))
+			blkf_identity_twin(dev, true);
+	}
 	dev_info(&dev->pdev->dev,
 		 "%s%s: %llu MiB, %u+%u ring(s) of %u requests of %u segments%s%s%s\n",
 		 dev->name, fresh ? "" : " is back",
@@ -435,7 +434,7 @@ static struct blkf_dev *device_alloc(struct pvhvm_device *pdev)
 	INIT_WORK(&dev->add_work, blkf_disk_add_work);
 	INIT_WORK(&dev->close_work, device_close_work);
 	INIT_WORK(&dev->fail_work, device_fail_work);
-	INIT_WORK(&dev->degrade_work, blkf_limits_degrade);
+	INIT_WORK(&dev->limits_work, blkf_limits_work);
 	INIT_DELAYED_WORK(&dev->trim_work, blkf_pool_trim_work);
 	INIT_DELAYED_WORK(&dev->watchdog, device_watchdog);
 

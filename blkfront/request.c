@@ -381,16 +381,16 @@ static blk_status_t request_unsupported(struct blkf_queue *q,
 	case REQ_OP_FLUSH:
 		set_bit(sh->op == BLKIF_OP_WRITE_BARRIER ? BLKF_NO_BARRIER :
 			BLKF_NO_FLUSH_CACHE, &dev->degraded);
-		blkf_dev_queue_work(dev, &dev->degrade_work);
+		blkf_dev_queue_work(dev, &dev->limits_work);
 		sh->again = blkf_limits_flush_op(dev) != BLKF_OP_NONE;
 		return BLK_STS_OK;
 	case REQ_OP_DISCARD:
 		set_bit(BLKF_NO_DISCARD, &dev->degraded);
-		blkf_dev_queue_work(dev, &dev->degrade_work);
+		blkf_dev_queue_work(dev, &dev->limits_work);
 		return BLK_STS_NOTSUPP;
 	case REQ_OP_SECURE_ERASE:
 		set_bit(BLKF_NO_SECURE, &dev->degraded);
-		blkf_dev_queue_work(dev, &dev->degrade_work);
+		blkf_dev_queue_work(dev, &dev->limits_work);
 		return BLK_STS_NOTSUPP;
 	default:
 		return BLK_STS_IOERR;
