@@ -32,6 +32,7 @@
 #endif
 #define pr_fmt(fmt) "pvhvm_blkfront: " fmt
 
+#include <linux/bio.h>
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/kref.h>
@@ -207,6 +208,7 @@ enum blkf_degrade {
  * @closing: no opener is let in any more
  * @close_wanted: the backend closes; do so when the last opener has left
  * @degraded: bits of enum blkf_degrade, set in interrupt context
+ * @split: what was in requests too large for this backend; @split_lock
  */
 struct blkf_dev {
 	struct kref kref;
@@ -246,6 +248,9 @@ struct blkf_dev {
 	bool removable;
 	bool cdrom;
 	unsigned long degraded;
+
+	spinlock_t split_lock;		/* split */
+	struct bio_list split;
 
 	struct blk_mq_tag_set tag_set;
 	struct gendisk *disk;
@@ -393,7 +398,10 @@ void blkf_limits_resize(struct blkf_dev *dev);
  */
 int blkf_limits_apply(struct blkf_dev *dev);
 
-/* Apply them as they are now: less, if the backend refused something. */
+/*
+ * Apply them as they are now: less, if the backend refused something. Then the
+ * block layer gets @split once more.
+ */
 void blkf_limits_work(struct work_struct *work);
 
 /* ---- disk ---- */
@@ -529,6 +537,14 @@ extern const struct blk_mq_ops blkf_mq_ops;
 #define BLKF_REAP_ALL	INT_MAX
 unsigned int blkf_request_reap(struct blkf_queue *q, int budget, bool *rest);
 void blkf_request_complete(struct blkf_queue *q, unsigned int chain);
+
+/**
+ * blkf_request_resubmit() - @dev->split once more, the limits are applied
+ * blkf_request_fail_split() - or with an error to whoever wants it
+ * Context: resubmit: process, no lock held; may wait for requests to end.
+ */
+void blkf_request_resubmit(struct blkf_dev *dev);
+void blkf_request_fail_split(struct blkf_dev *dev);
 
 /* ---- sysfs ---- */
 

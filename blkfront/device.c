@@ -431,6 +431,8 @@ static struct blkf_dev *device_alloc(struct pvhvm_device *pdev)
 	dev->pdev = pdev;
 	mutex_init(&dev->queues_mutex);
 	spin_lock_init(&dev->open_lock);
+	spin_lock_init(&dev->split_lock);
+	bio_list_init(&dev->split);
 	INIT_WORK(&dev->add_work, blkf_disk_add_work);
 	INIT_WORK(&dev->close_work, device_close_work);
 	INIT_WORK(&dev->fail_work, device_fail_work);

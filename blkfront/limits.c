@@ -180,6 +180,7 @@ void blkf_limits_work(struct work_struct *work)
 	struct blkf_dev *dev = container_of(work, struct blkf_dev, limits_work);
 	struct gendisk *disk;
 	struct disk_limits lim;
+	int err = -ENODEV;
 
 	mutex_lock(&dev->queues_mutex);
 	disk = dev->deleted ? NULL : dev->disk;
@@ -187,7 +188,12 @@ void blkf_limits_work(struct work_struct *work)
 	mutex_unlock(&dev->queues_mutex);
 	if (disk) {
 		limits_tell_refused(dev);
-		disk_apply_limits(disk, &lim);
+		err = disk_apply_limits(disk, &lim);
 	}
+	/* with limits that do not hold they would come back for ever */
+	if (err)
+		blkf_request_fail_split(dev);
+	else
+		blkf_request_resubmit(dev);
 	blkf_dev_put(dev);
 }

@@ -422,7 +422,9 @@ void blkf_queues_down(struct blkf_dev *dev, enum blkf_down how)
 		queue_drop_requests(&dev->queue[i], how);
 		queue_free(&dev->queue[i]);
 	}
-	if (how == BLKF_DOWN_FAIL)
+	if (how == BLKF_DOWN_FAIL) {
 		queues_unquiesce_locked(dev);
+		blkf_request_fail_split(dev);
+	}
 	mutex_unlock(&dev->queues_mutex);
 }
