@@ -32,6 +32,7 @@
 #endif
 #define pr_fmt(fmt) "pvhvm_blkfront: " fmt
 
+#include <linux/bio.h>
 #include <linux/blk-mq.h>
 #include <linux/blkdev.h>
 #include <linux/kref.h>
@@ -198,7 +199,8 @@ enum blkf_degrade {
  * @queues_mutex: taking the queues up or down; also taken by the watchdog,
  *	which must not need the device's lock
  * @given_up: our own failure; only a new probe tries again
- * @live: requests are taken; otherwise they fail
+ * @live: requests are taken; otherwise they wait if @kept, or fail
+ * @kept: the rings went down with BLKF_DOWN_KEEP the last time
  * @deleted: the block layer will send none any more; @queues_mutex
  * @nr_queues: rings of this connection; @nr_queues_max: what @queue has
  * @nr_poll: the last of @nr_queues, whose completions are polled for
@@ -206,6 +208,7 @@ enum blkf_degrade {
  * @closing: no opener is let in any more
  * @close_wanted: the backend closes; do so when the last opener has left
  * @degraded: bits of enum blkf_degrade, set in interrupt context
+ * @split: what was in requests too large for this backend; @split_lock
  */
 struct blkf_dev {
 	struct kref kref;
@@ -225,6 +228,7 @@ struct blkf_dev {
 
 	struct mutex queues_mutex;	/* queues up and down, see above */
 	bool live;
+	bool kept;
 	bool quiesced;
 	bool deleted;
 	bool bounce;
@@ -245,6 +249,9 @@ struct blkf_dev {
 	bool cdrom;
 	unsigned long degraded;
 
+	spinlock_t split_lock;		/* split */
+	struct bio_list split;
+
 	struct blk_mq_tag_set tag_set;
 	struct gendisk *disk;
 	bool added;
@@ -256,7 +263,7 @@ struct blkf_dev {
 	struct work_struct add_work;
 	struct work_struct close_work;
 	struct work_struct fail_work;
-	struct work_struct degrade_work;
+	struct work_struct limits_work;
 	struct delayed_work trim_work;
 	struct delayed_work watchdog;
 	u64 watchdog_responses;
@@ -381,8 +388,21 @@ void blkf_limits_fill(struct blkf_dev *dev, struct disk_limits *lim);
 /* The backend rewrote its keys: follow a new size. */
 void blkf_limits_resize(struct blkf_dev *dev);
 
-/* Take back what the backend refused; from @degrade_work. */
-void blkf_limits_degrade(struct work_struct *work);
+/**
+ * blkf_limits_apply() - to the disk that is there, before requests are let in
+ * @dev: its device's lock held
+ *
+ * Does not wait for whoever changes limits in sysfs, as he may wait for the
+ * requests that are kept: then @limits_work, to be queued once they are let
+ * in, applies them. Return: 0 or negative errno.
+ */
+int blkf_limits_apply(struct blkf_dev *dev);
+
+/*
+ * Apply them as they are now: less, if the backend refused something. Then the
+ * block layer gets @split once more.
+ */
+void blkf_limits_work(struct work_struct *work);
 
 /* ---- disk ---- */
 
@@ -402,7 +422,7 @@ void blkf_disk_add_work(struct work_struct *work);
  * enum blkf_down - what becomes of requests that the backend has
  * @BLKF_DOWN_FAIL: they fail with an error
  * @BLKF_DOWN_KEEP: they are sent again once queues are up; until then the
- *	block layer is quiesced
+ *	block layer is quiesced, and what gets through all the same waits
  */
 enum blkf_down {
 	BLKF_DOWN_FAIL,
@@ -436,9 +456,13 @@ void blkf_queues_spread(struct blkf_dev *dev);
 void blkf_queues_start(struct blkf_dev *dev);
 void blkf_queues_down(struct blkf_dev *dev, enum blkf_down how);
 
-/* Interrupts of the block layer's making: stop and go, may be repeated. */
-void blkf_queues_quiesce(struct blkf_dev *dev);
-void blkf_queues_unquiesce(struct blkf_dev *dev);
+/*
+ * Quiesce what is live, and let it go on. What is not live is quiet until its
+ * backend is there, or its requests fail without seeing a ring, and are to go
+ * on doing so.
+ */
+void blkf_queues_pause(struct blkf_dev *dev);
+void blkf_queues_unpause(struct blkf_dev *dev);
 
 /* The backend broke the protocol; any context. */
 void blkf_queue_breach(struct blkf_queue *q, const char *why);
@@ -513,6 +537,14 @@ extern const struct blk_mq_ops blkf_mq_ops;
 #define BLKF_REAP_ALL	INT_MAX
 unsigned int blkf_request_reap(struct blkf_queue *q, int budget, bool *rest);
 void blkf_request_complete(struct blkf_queue *q, unsigned int chain);
+
+/**
+ * blkf_request_resubmit() - @dev->split once more, the limits are applied
+ * blkf_request_fail_split() - or with an error to whoever wants it
+ * Context: resubmit: process, no lock held; may wait for requests to end.
+ */
+void blkf_request_resubmit(struct blkf_dev *dev);
+void blkf_request_fail_split(struct blkf_dev *dev);
 
 /* ---- sysfs ---- */
 

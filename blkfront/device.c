@@ -86,7 +86,10 @@ static u64 device_responses(struct blkf_dev *dev)
 	return sum;
 }
 
-/* Queued while a disk is deleted; keeps its reference when it goes on. */
+/*
+ * Queued while a disk is deleted; keeps its reference when it goes on, which
+ * it is not let any more once it is being cancelled.
+ */
 static void device_watchdog(struct work_struct *work)
 {
 	struct blkf_dev *dev = container_of(to_delayed_work(work),
@@ -95,7 +98,9 @@ static void device_watchdog(struct work_struct *work)
 
 	if (responses != dev->watchdog_responses) {
 		dev->watchdog_responses = responses;
-		queue_delayed_work(blkf_wq, &dev->watchdog, DEVICE_PATIENCE);
+		if (!queue_delayed_work(blkf_wq, &dev->watchdog,
+					DEVICE_PATIENCE))
+			blkf_dev_put(dev);
 		return;
 	}
 	pr_warn("%s: the backend does not answer, its requests fail\n",
@@ -247,16 +252,12 @@ static int device_negotiate(struct blkf_dev *dev)
 
 static int device_connect_disk(struct blkf_dev *dev)
 {
-	struct disk_limits lim;
 	int err;
 
-	if (!dev->disk) {
-		err = blkf_disk_create(dev);
-	} else {
-		blkf_limits_fill(dev, &lim);
-		err = disk_apply_limits(dev->disk, &lim);
-		blkf_limits_resize(dev);
-	}
+	if (!dev->disk)
+		return blkf_disk_create(dev);
+	err = blkf_limits_apply(dev);
+	blkf_limits_resize(dev);
 	return err;
 }
 
@@ -278,12 +279,17 @@ static void device_connect(struct blkf_dev *dev)
 	}
 	blkf_queues_spread(dev);
 	dev->state = BLKF_CONNECTED;
+	/* what an earlier backend wanted */
+	dev->close_wanted = false;
 	pvhvm_switch_state(dev->pdev, XenbusStateConnected);
 	blkf_queues_start(dev);
-	if (fresh)
+	if (fresh) {
 		blkf_disk_add(dev);
-	else if (READ_ONCE(dev->added))
-		blkf_identity_twin(dev, true);
+	} else {
+		blkf_dev_queue_work(dev, &dev->limits_work);
+		if (READ_ONCE(dev->added))
+			blkf_identity_twin(dev, true);
+	}
 	dev_info(&dev->pdev->dev,
 		 "%s%s: %llu MiB, %u+%u ring(s) of %u requests of %u segments%s%s%s\n",
 		 dev->name, fresh ? "" : " is back",
@@ -319,6 +325,11 @@ void blkf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 	unsigned int noio = memalloc_noio_save();
 
 	switch (state) {
+	case XenbusStateInitialised:
+		/* a backend without options may skip InitWait, see blkif.h */
+		if (dev->state != BLKF_WAITING)
+			break;
+		fallthrough;
 	case XenbusStateInitWait:
 		if (!pdev->quarantined)
 			device_backend_waits(dev);
@@ -362,7 +373,8 @@ int blkf_dev_hold(struct blkf_dev *dev, bool hold)
 	if (!hold) {
 		device_set_held(dev, false);
 		return pdev->state == XenbusStateInitialising &&
-		       pdev->otherend_state == XenbusStateInitWait ?
+		       (pdev->otherend_state == XenbusStateInitWait ||
+			pdev->otherend_state == XenbusStateInitialised) ?
 		       device_negotiate(dev) : 0;
 	}
 	err = blkf_dev_close(dev);
@@ -379,25 +391,27 @@ int blkf_dev_hold(struct blkf_dev *dev, bool hold)
 
 int blkf_suspend(struct pvhvm_device *pdev)
 {
-	blkf_queues_quiesce(pvhvm_get_drvdata(pdev));
+	blkf_queues_pause(pvhvm_get_drvdata(pdev));
 	return 0;
 }
 
-/* Rings that are down stay quiet: their backend is still awaited. */
 void blkf_cancel(struct pvhvm_device *pdev)
 {
-	struct blkf_dev *dev = pvhvm_get_drvdata(pdev);
-
-	if (READ_ONCE(dev->live))
-		blkf_queues_unquiesce(dev);
+	blkf_queues_unpause(pvhvm_get_drvdata(pdev));
 }
 
 int blkf_resume(struct pvhvm_device *pdev)
 {
 	struct blkf_dev *dev = pvhvm_get_drvdata(pdev);
 
-	if (dev->state == BLKF_INITIALISED || dev->state == BLKF_CONNECTED) {
-		blkf_identity_twin(dev, false);
+	if (dev->state != BLKF_INITIALISED && dev->state != BLKF_CONNECTED)
+		return 0;
+	blkf_identity_twin(dev, false);
+	if (pdev->quarantined) {
+		/* nobody is awaited: what it had has failed, and so goes on */
+		blkf_queues_down(dev, BLKF_DOWN_FAIL);
+		dev->state = BLKF_DEAD;
+	} else {
 		blkf_queues_down(dev, BLKF_DOWN_KEEP);
 		dev->state = BLKF_WAITING;
 	}
@@ -417,10 +431,12 @@ static struct blkf_dev *device_alloc(struct pvhvm_device *pdev)
 	dev->pdev = pdev;
 	mutex_init(&dev->queues_mutex);
 	spin_lock_init(&dev->open_lock);
+	spin_lock_init(&dev->split_lock);
+	bio_list_init(&dev->split);
 	INIT_WORK(&dev->add_work, blkf_disk_add_work);
 	INIT_WORK(&dev->close_work, device_close_work);
 	INIT_WORK(&dev->fail_work, device_fail_work);
-	INIT_WORK(&dev->degrade_work, blkf_limits_degrade);
+	INIT_WORK(&dev->limits_work, blkf_limits_work);
 	INIT_DELAYED_WORK(&dev->trim_work, blkf_pool_trim_work);
 	INIT_DELAYED_WORK(&dev->watchdog, device_watchdog);
 

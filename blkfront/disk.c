@@ -179,7 +179,7 @@ void blkf_disk_destroy(struct blkf_dev *dev)
 	dev->deleted = true;
 	mutex_unlock(&dev->queues_mutex);
 	blkf_queues_down(dev, BLKF_DOWN_FAIL);
-	blkf_dev_cancel_work(dev, &dev->degrade_work);
+	blkf_dev_cancel_work(dev, &dev->limits_work);
 
 	mutex_lock(&dev->queues_mutex);
 	dev->disk = NULL;

@@ -83,13 +83,19 @@ static int limits_read_props(struct blkf_dev *dev, struct blkf_props *p)
 
 int blkf_limits_read(struct blkf_dev *dev)
 {
+	struct blkf_props p;
 	int err;
 
 	limits_read_kind(dev);
-	err = blkf_step("properties") ?: limits_read_props(dev, &dev->props);
-	if (!err)
-		blkf_identity_serial(dev);
-	return err;
+	err = blkf_step("properties") ?: limits_read_props(dev, &p);
+	if (err)
+		return err;
+	/* blkf_limits_work() may be late */
+	mutex_lock(&dev->queues_mutex);
+	dev->props = p;
+	mutex_unlock(&dev->queues_mutex);
+	blkf_identity_serial(dev);
+	return 0;
 }
 
 u8 blkf_limits_flush_op(const struct blkf_dev *dev)
@@ -138,27 +144,56 @@ void blkf_limits_resize(struct blkf_dev *dev)
 	set_capacity_and_notify(dev->disk, now.capacity);
 }
 
-void blkf_limits_degrade(struct work_struct *work)
+int blkf_limits_apply(struct blkf_dev *dev)
 {
-	struct blkf_dev *dev = container_of(work, struct blkf_dev,
-					    degrade_work);
 	struct disk_limits lim;
+	int err;
+
+	blkf_limits_fill(dev, &lim);
+	err = disk_try_limits(dev->disk, &lim);
+	return err == -EBUSY ? 0 : err;
+}
+
+static void limits_tell_refused(struct blkf_dev *dev)
+{
+	if (!READ_ONCE(dev->degraded))
+		return;
+	pr_warn("%s: the backend refused%s%s%s%s; done without from now on\n",
+		dev->name,
+		test_bit(BLKF_NO_FLUSH_CACHE, &dev->degraded) ?
+			" to flush its cache" : "",
+		test_bit(BLKF_NO_BARRIER, &dev->degraded) ?
+			" a barrier" : "",
+		test_bit(BLKF_NO_DISCARD, &dev->degraded) ?
+			" to discard" : "",
+		test_bit(BLKF_NO_SECURE, &dev->degraded) ?
+			" to discard securely" : "");
+}
+
+/*
+ * Waits for whoever changes limits, and he for requests to end: so without the
+ * mutex, which is needed to make them fail. The disk is not put before this
+ * work is cancelled.
+ */
+void blkf_limits_work(struct work_struct *work)
+{
+	struct blkf_dev *dev = container_of(work, struct blkf_dev, limits_work);
+	struct gendisk *disk;
+	struct disk_limits lim;
+	int err = -ENODEV;
 
 	mutex_lock(&dev->queues_mutex);
-	if (dev->disk && !dev->deleted) {
-		pr_warn("%s: the backend refused%s%s%s%s; done without from now on\n",
-			dev->name,
-			test_bit(BLKF_NO_FLUSH_CACHE, &dev->degraded) ?
-				" to flush its cache" : "",
-			test_bit(BLKF_NO_BARRIER, &dev->degraded) ?
-				" a barrier" : "",
-			test_bit(BLKF_NO_DISCARD, &dev->degraded) ?
-				" to discard" : "",
-			test_bit(BLKF_NO_SECURE, &dev->degraded) ?
-				" to discard securely" : "");
-		blkf_limits_fill(dev, &lim);
-		disk_apply_limits(dev->disk, &lim);
-	}
+	disk = dev->deleted ? NULL : dev->disk;
+	blkf_limits_fill(dev, &lim);
 	mutex_unlock(&dev->queues_mutex);
+	if (disk) {
+		limits_tell_refused(dev);
+		err = disk_apply_limits(disk, &lim);
+	}
+	/* with limits that do not hold they would come back for ever */
+	if (err)
+		blkf_request_fail_split(dev);
+	else
+		blkf_request_resubmit(dev);
 	blkf_dev_put(dev);
 }

@@ -24,9 +24,9 @@ static void negotiate_shrink(struct blkf_dev *dev, unsigned int nr)
 	dev_warn(&dev->pdev->dev,
 		 "%s: the backend takes %u rings instead of %u, requests in flight fail\n",
 		 dev->name, nr, have);
-	blkf_queues_unquiesce(dev);
+	blkf_queues_down(dev, BLKF_DOWN_FAIL);
 	blk_mq_update_nr_hw_queues(&dev->tag_set, nr);
-	blkf_queues_quiesce(dev);
+	blkf_queues_down(dev, BLKF_DOWN_KEEP);
 }
 
 static void negotiate_choose_queues(struct blkf_dev *dev, unsigned int offered)

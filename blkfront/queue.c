@@ -5,6 +5,7 @@
 #include "blkfront.h"
 
 #include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/slab.h>
 
@@ -314,9 +315,15 @@ void blkf_queues_spread(struct blkf_dev *dev)
 	mutex_unlock(&dev->queues_mutex);
 }
 
+/*
+ * Until 5.15 the block layer does not count: whoever changes the scheduler
+ * stops the queue and lets it go, and what we had stopped goes, too.
+ */
 static void queues_quiesce_locked(struct blkf_dev *dev)
 {
-	if (!dev->disk || dev->deleted || dev->quiesced)
+	if (!dev->disk || dev->deleted)
+		return;
+	if (dev->quiesced && blk_queue_quiesced(dev->disk->queue))
 		return;
 	blk_mq_quiesce_queue(dev->disk->queue);
 	dev->quiesced = true;
@@ -333,17 +340,20 @@ static void queues_unquiesce_locked(struct blkf_dev *dev)
 	blk_mq_kick_requeue_list(dev->disk->queue);
 }
 
-void blkf_queues_quiesce(struct blkf_dev *dev)
+void blkf_queues_pause(struct blkf_dev *dev)
 {
 	mutex_lock(&dev->queues_mutex);
-	queues_quiesce_locked(dev);
+	if (READ_ONCE(dev->live))
+		queues_quiesce_locked(dev);
 	mutex_unlock(&dev->queues_mutex);
 }
 
-void blkf_queues_unquiesce(struct blkf_dev *dev)
+void blkf_queues_unpause(struct blkf_dev *dev)
 {
 	mutex_lock(&dev->queues_mutex);
-	queues_unquiesce_locked(dev);
+	/* whoever takes it down meanwhile lets it go on, or not */
+	if (READ_ONCE(dev->live))
+		queues_unquiesce_locked(dev);
 	mutex_unlock(&dev->queues_mutex);
 }
 
@@ -372,6 +382,23 @@ static void queue_silence(struct blkf_queue *q)
 }
 
 /*
+ * Until whoever completes an answered request is done with its shadow and its
+ * pages: another CPU, the softirq, or who polls, outside of any lock. Nothing
+ * is answered any more, so it ends. Not the block layer's own such wait: for
+ * that a write is complete only when the flush behind it is, and none is sent
+ * while it is quiesced.
+ */
+static void queue_await_completed(struct blkf_queue *q)
+{
+	unsigned int i;
+
+	for (i = 0; q->shadow && i < q->depth; i++)
+		/* pairs with request_complete() */
+		while (smp_load_acquire(&q->shadow[i].state) == BLKF_REQ_DONE)
+			msleep(1);
+}
+
+/*
  * In this order: nothing goes in (quiesce), nothing comes out (the channels),
  * what came out is completed and has let go of pool pages; then what is left
  * is the backend's, and then nothing is.
@@ -381,20 +408,23 @@ void blkf_queues_down(struct blkf_dev *dev, enum blkf_down how)
 	unsigned int i;
 
 	mutex_lock(&dev->queues_mutex);
+	WRITE_ONCE(dev->kept, how == BLKF_DOWN_KEEP);
+	smp_wmb(); /* pairs with request_refuse() */
 	WRITE_ONCE(dev->live, false);
 	queues_quiesce_locked(dev);
 	for (i = 0; i < dev->nr_queues_max; i++)
 		if (dev->queue[i].up)
 			queue_silence(&dev->queue[i]);
-	if (dev->disk && !dev->deleted)
-		blk_mq_tagset_wait_completed_request(&dev->tag_set);
 	for (i = 0; i < dev->nr_queues_max; i++) {
 		if (!dev->queue[i].up)
 			continue;
+		queue_await_completed(&dev->queue[i]);
 		queue_drop_requests(&dev->queue[i], how);
 		queue_free(&dev->queue[i]);
 	}
-	if (how == BLKF_DOWN_FAIL)
+	if (how == BLKF_DOWN_FAIL) {
 		queues_unquiesce_locked(dev);
+		blkf_request_fail_split(dev);
+	}
 	mutex_unlock(&dev->queues_mutex);
 }

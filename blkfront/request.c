@@ -76,8 +76,6 @@ static blk_status_t request_lend_own(struct blkf_queue *q, struct request *rq,
 	unsigned int i, n, most = blk_rq_nr_phys_segments(rq);
 	bool readonly = rq_data_dir(rq) == WRITE;
 
-	if (most > q->max_segs)
-		return BLK_STS_IOERR;
 	if (!request_take_refs(q, sh->page, most))
 		return BLK_STS_RESOURCE;
 	n = request_map(rq, sh->page, seg, most);
@@ -100,8 +98,6 @@ static blk_status_t request_lend_pool(struct blkf_queue *q, struct request *rq,
 	unsigned int i, bytes = blk_rq_bytes(rq);
 	unsigned int n = DIV_ROUND_UP(bytes, PAGE_SIZE);
 
-	if (n > q->max_segs)
-		return BLK_STS_IOERR;
 	if (!blkf_pool_take(q, sh->page, n))
 		return BLK_STS_RESOURCE;
 	for (i = 0; i < n; i++, bytes -= PAGE_SIZE)
@@ -111,6 +107,15 @@ static blk_status_t request_lend_pool(struct blkf_queue *q, struct request *rq,
 		blkf_pool_copy(rq, sh->page, n, true);
 	sh->nr = n;
 	return BLK_STS_OK;
+}
+
+static bool request_is_large(struct blkf_queue *q, struct request *rq)
+{
+	unsigned int n = q->bounce ?
+			 DIV_ROUND_UP(blk_rq_bytes(rq), PAGE_SIZE) :
+			 blk_rq_nr_phys_segments(rq);
+
+	return n > q->max_segs;
 }
 
 /* A request that is not sent after all. Return: what to tell blk-mq. */
@@ -130,6 +135,64 @@ static blk_status_t request_take_back(struct blkf_queue *q,
 	}
 	sh->nr = 0;
 	return status;
+}
+
+/* ---- too large for the backend ---- */
+
+/*
+ * Made for an earlier backend that took more at a time: the block layer gets
+ * what is in it once more, to make several of it when it knows the new limits.
+ * A step of a flush sequence ends like any other; its bio asks for the whole
+ * sequence again. Not so what is polled for: he would look on the wrong ring.
+ */
+static blk_status_t request_split(struct blkf_queue *q, struct request *rq)
+{
+	struct blkf_dev *dev = q->dev;
+
+	if (q->polled) {
+		pr_warn_ratelimited("%s: a polled request is too large for this backend and fails\n",
+				    dev->name);
+		return BLK_STS_IOERR;
+	}
+	blk_mq_start_request(rq);
+	spin_lock(&dev->split_lock);
+	blk_steal_bios(&dev->split, rq);
+	spin_unlock(&dev->split_lock);
+	blk_mq_end_request(rq, BLK_STS_OK);
+	blkf_dev_queue_work(dev, &dev->limits_work);
+	return BLK_STS_OK;
+}
+
+static struct bio_list request_take_split(struct blkf_dev *dev)
+{
+	struct bio_list bios;
+
+	spin_lock(&dev->split_lock);
+	bios = dev->split;
+	bio_list_init(&dev->split);
+	spin_unlock(&dev->split_lock);
+	return bios;
+}
+
+void blkf_request_resubmit(struct blkf_dev *dev)
+{
+	struct bio_list bios = request_take_split(dev);
+	struct bio *bio;
+
+	while ((bio = bio_list_pop(&bios))) {
+		/* whoever would rather not have waited has long done so */
+		bio->bi_opf &= ~REQ_NOWAIT;
+		submit_bio_noacct(bio);
+	}
+}
+
+void blkf_request_fail_split(struct blkf_dev *dev)
+{
+	struct bio_list bios = request_take_split(dev);
+	struct bio *bio;
+
+	while ((bio = bio_list_pop(&bios)))
+		bio_io_error(bio);
 }
 
 /* ---- onto the ring ---- */
@@ -230,6 +293,8 @@ static blk_status_t request_send_rw(struct blkf_queue *q, struct request *rq,
 	struct blkif_request *slot;
 	blk_status_t status;
 
+	if (unlikely(request_is_large(q, rq)))
+		return request_split(q, rq);
 	if (sh->indirect.page &&
 	    (blk_rq_nr_phys_segments(rq) > BLKF_SEGS_DIRECT ||
 	     blk_rq_bytes(rq) > BLKF_SEGS_DIRECT * PAGE_SIZE))
@@ -329,6 +394,18 @@ static blk_status_t request_send(struct blkf_queue *q, struct request *rq)
 }
 
 /*
+ * Not connected. What is kept until it is again waits in the block layer, but
+ * for what is just on its way here when the rings go down, or when somebody
+ * else lets the queue go. blk-mq tries that again every few milliseconds, and
+ * when the rings are up.
+ */
+static blk_status_t request_refuse(struct blkf_dev *dev)
+{
+	smp_rmb(); /* pairs with blkf_queues_down() */
+	return READ_ONCE(dev->kept) ? BLK_STS_RESOURCE : BLK_STS_IOERR;
+}
+
+/*
  * Short of something: BLK_STS_RESOURCE, and blk-mq tries again when a request
  * completes, which is what gives the something back.
  */
@@ -336,11 +413,12 @@ static blk_status_t request_queue(struct blk_mq_hw_ctx *hctx,
 				  const struct blk_mq_queue_data *bd)
 {
 	struct blkf_queue *q = hctx->driver_data;
-	blk_status_t status = BLK_STS_IOERR;
+	blk_status_t status;
 
 	/* quiesced before it goes down, so it stays up until we are through */
-	if (likely(READ_ONCE(q->dev->live)))
-		status = request_send(q, bd->rq);
+	if (unlikely(!READ_ONCE(q->dev->live)))
+		return request_refuse(q->dev);
+	status = request_send(q, bd->rq);
 	if (bd->last || status)
 		request_flush_ring(q);
 	return status;
@@ -368,16 +446,16 @@ static blk_status_t request_unsupported(struct blkf_queue *q,
 	case REQ_OP_FLUSH:
 		set_bit(sh->op == BLKIF_OP_WRITE_BARRIER ? BLKF_NO_BARRIER :
 			BLKF_NO_FLUSH_CACHE, &dev->degraded);
-		blkf_dev_queue_work(dev, &dev->degrade_work);
+		blkf_dev_queue_work(dev, &dev->limits_work);
 		sh->again = blkf_limits_flush_op(dev) != BLKF_OP_NONE;
 		return BLK_STS_OK;
 	case REQ_OP_DISCARD:
 		set_bit(BLKF_NO_DISCARD, &dev->degraded);
-		blkf_dev_queue_work(dev, &dev->degrade_work);
+		blkf_dev_queue_work(dev, &dev->limits_work);
 		return BLK_STS_NOTSUPP;
 	case REQ_OP_SECURE_ERASE:
 		set_bit(BLKF_NO_SECURE, &dev->degraded);
-		blkf_dev_queue_work(dev, &dev->degrade_work);
+		blkf_dev_queue_work(dev, &dev->limits_work);
 		return BLK_STS_NOTSUPP;
 	default:
 		return BLK_STS_IOERR;
@@ -519,7 +597,8 @@ static void request_complete(struct request *rq)
 	}
 	sh->rq = NULL;
 	sh->again = false;
-	sh->state = BLKF_REQ_FREE;
+	/* pairs with queue_await_completed(), which then frees all of @sh */
+	smp_store_release(&sh->state, BLKF_REQ_FREE);
 	if (unlikely(again))
 		blk_mq_requeue_request(rq, true);
 	else

@@ -13,10 +13,12 @@
 #ifdef __KERNEL__
 #include <linux/types.h>
 #include <linux/stddef.h>
+#include <linux/string.h>
 #else
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 #endif
 
 #include <pvhvm/abi.h>
@@ -136,10 +138,12 @@ static inline bool blkf_segment_ok(unsigned int offset, unsigned int len)
 	       offset < BLKF_PAGE_SIZE && len <= BLKF_PAGE_SIZE - offset;
 }
 
+/* All of it: behind the last field are bytes that the backend gets to see. */
 static inline void blkf_segment_set(struct blkif_request_segment *s,
 				    grant_ref_t ref, unsigned int offset,
 				    unsigned int len)
 {
+	memset(s, 0, sizeof(*s));
 	s->gref = ref;
 	s->first_sect = offset / BLKF_SECTOR_SIZE;
 	s->last_sect = (offset + len) / BLKF_SECTOR_SIZE - 1;

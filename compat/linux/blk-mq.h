@@ -113,6 +113,11 @@ static inline void disk_del(struct gendisk *disk, bool added)
 	if (added)
 		del_gendisk(disk);
 #ifdef HAVE_BLK_CLEANUP_QUEUE
+#ifndef HAVE_BLK_ALLOC_DISK
+	/* put_disk() also puts what only adding the disk gets */
+	if (!added)
+		WARN_ON_ONCE(!blk_get_queue(disk->queue));
+#endif
 	blk_cleanup_queue(disk->queue);
 #endif
 }

@@ -112,14 +112,38 @@ static inline void disk_apply_flags(struct gendisk *disk,
 #endif
 }
 
+static inline int disk_commit_limits(struct gendisk *disk,
+				     struct queue_limits *lim,
+				     const struct disk_limits *d)
+{
+	disk_fill_limits(lim, d);
+	disk_apply_flags(disk, d);
+	return queue_limits_commit_update(disk->queue, lim);
+}
+
 static inline int disk_apply_limits(struct gendisk *disk,
 				    const struct disk_limits *d)
 {
 	struct queue_limits lim = queue_limits_start_update(disk->queue);
 
-	disk_fill_limits(&lim, d);
-	disk_apply_flags(disk, d);
-	return queue_limits_commit_update(disk->queue, &lim);
+	return disk_commit_limits(disk, &lim, d);
+}
+
+/**
+ * disk_try_limits() - apply them, unless it is somebody else's turn
+ *
+ * Who writes a limit in sysfs may have his turn until all requests have
+ * ended. Return: as disk_apply_limits(), or -EBUSY.
+ */
+static inline int disk_try_limits(struct gendisk *disk,
+				  const struct disk_limits *d)
+{
+	struct queue_limits lim;
+
+	if (!mutex_trylock(&disk->queue->limits_lock))
+		return -EBUSY;
+	lim = disk->queue->limits;
+	return disk_commit_limits(disk, &lim, d);
 }
 
 #else /* a setter for each */
@@ -162,6 +186,13 @@ static inline int disk_apply_limits(struct gendisk *disk,
 	blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
 	blk_queue_write_cache(q, d->write_cache, false);
 	return 0;
+}
+
+/* Nobody has turns. */
+static inline int disk_try_limits(struct gendisk *disk,
+				  const struct disk_limits *d)
+{
+	return disk_apply_limits(disk, d);
 }
 
 #endif /* HAVE_BLK_ALLOC_DISK_TAKES_LIMITS */

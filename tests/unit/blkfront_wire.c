@@ -95,9 +95,15 @@ static void test_offers(void)
 
 static void test_segments(void)
 {
+	const size_t used = offsetof(struct blkif_request_segment, last_sect) + 1;
 	struct blkif_request_segment s;
 	unsigned int offset, len, bad = 0;
 
+	memset(&s, 0xa5, sizeof(s));
+	blkf_segment_set(&s, 77, 512, 512);
+	for (offset = used; offset < sizeof(s); offset++)
+		bad += ((unsigned char *)&s)[offset] != 0;
+	ok(!bad, "nothing of ours behind a segment's fields");
 	blkf_segment_set(&s, 77, 0, 4096);
 	ok(s.gref == 77 && s.first_sect == 0 && s.last_sect == 7, "a whole page");
 	blkf_segment_set(&s, 77, 3584, 512);
