@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "plan.h"
+
+/* What an undo waits for is all there is left to hope for. */
+#define UNDO_SECONDS 10.0
+
+/* Of the first reason, when more comes after it. */
+#define REASON_LENGTH 200
 
 static volatile sig_atomic_t stop_asked;
 
@@ -64,6 +71,23 @@ static void guard_signals(void)
 	mlockall(MCL_CURRENT | MCL_FUTURE);
 }
 
+double plan_undo_seconds(double wait)
+{
+	return wait > UNDO_SECONDS ? wait : UNDO_SECONDS;
+}
+
+/* Only what tidies up behind a final step is left: to stop would undo nothing. */
+static bool tidies_up(const struct plan *plan, int i)
+{
+	for (int j = i; j < plan->nr_steps; j++)
+		if (plan->steps[j].undo || plan->steps[j].final)
+			return false;
+	while (--i >= 0 && !plan->steps[i].final)
+		if (plan->steps[i].undo)
+			return false;
+	return i >= 0;
+}
+
 /* PVHVM_FAIL_STEP: N or N+; 0 if unset. */
 static int wanted_failure(bool *after)
 {
@@ -88,7 +112,7 @@ static int run_step(struct plan *plan, int i, bool *entered, struct why *why)
 	int code;
 
 	*entered = false;
-	if (stop_asked)
+	if (stop_asked && !tidies_up(plan, i))
 		return why_set(why, PVHVM_FAILED, "stopped by %s before: %s",
 			       strsignal(stop_asked), s->what);
 	if (fail && !after)
@@ -103,6 +127,27 @@ static int run_step(struct plan *plan, int i, bool *entered, struct why *why)
 	return code;
 }
 
+/* Not all is undone: say so behind the reason that led to the undo. */
+__attribute__((format(printf, 2, 3)))
+static int partial(struct why *why, const char *fmt, ...)
+{
+	size_t len = strnlen(why->text, REASON_LENGTH);
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(why->text + len, sizeof(why->text) - len, fmt, args);
+	va_end(args);
+	return PVHVM_PARTIAL;
+}
+
+/* Without what step @i took away, the steps before it cannot be undone, either. */
+static void leave_device(struct plan *plan, int i)
+{
+	for (int j = 0; j < i; j++)
+		if (plan->steps[j].arg == plan->steps[i].arg)
+			plan->steps[j].stays = true;
+}
+
 /* Undo @last and everything before it; goes on when one undo fails. */
 static int undo_from(struct plan *plan, int last, struct why *why)
 {
@@ -111,26 +156,30 @@ static int undo_from(struct plan *plan, int last, struct why *why)
 	for (int i = last; i >= 0; i--) {
 		struct step *s = &plan->steps[i];
 		struct why undo_why = { "" };
+		int undo_code;
 
 		if (s->final && s->state == STEP_DONE) {
 			say("  steps 1 to %d stay done", i + 1);
+			if (!code)
+				code = partial(why, "; steps 1 to %d stay done", i + 1);
 			break;
 		}
+		if (s->stays)
+			continue;
 		if (!s->undo) {
 			if (s->state == STEP_DONE)
 				s->state = STEP_UNDONE;
 			continue;
 		}
-		if (s->undo(s->arg, &undo_why)) {
+		undo_code = s->undo(s->arg, &undo_why);
+		if (undo_code) {
 			s->state = STEP_UNDO_FAILED;
 			say_err("pvhvm: could not undo step %d: %s", i + 1, undo_why.text);
-			if (!code) {
-				char *first = text_copy(why->text);
-
-				code = why_set(why, PVHVM_PARTIAL, "%.200s; and undoing step %d failed: %.200s",
-					       first, i + 1, undo_why.text);
-				free(first);
-			}
+			if (!code)
+				code = partial(why, "; and undoing step %d failed: %s", i + 1,
+					       undo_why.text);
+			if (undo_code == PVHVM_PARTIAL)
+				leave_device(plan, i);
 			continue;
 		}
 		if (s->state == STEP_DONE)

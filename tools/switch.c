@@ -71,7 +71,8 @@ static const char usage[] =
 	"  --sysroot DIR    look at a copy of /sys, /proc, /dev and /etc below DIR\n"
 	"\n"
 	"Exit status: 0 done, 1 failed and undone, 2 usage, 3 not root, 4 nothing to do,\n"
-	"5 refused or in use, 6 drivers not active, 7 failed and not undone. See pvhvm(8).\n";
+	"5 refused or in use, 6 drivers not active, 7 failed and not all undone. See\n"
+	"pvhvm(8).\n";
 
 static int parse(int argc, char **argv, struct options *opt, struct why *why)
 {
@@ -593,7 +594,8 @@ int command_switch(int argc, char **argv, struct why *why)
 	code = run(job, why);
 	/* Nothing about a switch may keep a guest from booting. */
 	if (job->opt.boot && code) {
-		say_err("pvhvm: %s; booting with the emulated devices", why->text);
+		say_err("pvhvm: %s%s", why->text,
+			code == PVHVM_PARTIAL ? "" : "; booting with the emulated devices");
 		code = PVHVM_OK;
 	}
 	if (!code)

@@ -96,7 +96,7 @@ def main(root):
     with open(root / "writes.log", "a", encoding="ascii") as log:
         log.write(f"{path} {value}\n")
     for part, name in conf["fail"].items():
-        if part in path:
+        if part in f"{path} {value}":
             return getattr(errno, name)
     if path.endswith("/remove"):
         remove(root, conf, path)

@@ -151,8 +151,9 @@ def test_not_held_twin(disk):
     assert "sdd is now xvdd" in p.stdout and not any("hold" in w for w in disk.writes())
 
 
-def test_nic_failure_keeps_final_disk_step(disk):
-    """Each class ends with what cannot be undone: later failures stop there."""
+@pytest.fixture
+def both(disk):
+    """The disk, and a NIC."""
     from fakeguest import MAC
     disk.emulated_nic()
     disk.pv_nic()
@@ -160,9 +161,21 @@ def test_nic_failure_keeps_final_disk_step(disk):
     disk.net.cable("pv0", MAC)
     disk.net.g("link", "set", "eth0", "up")
     disk.arm(limbo=disk.net.limbo, guest=disk.net.guest)
-    p = switch(disk, check=1, env={"PVHVM_FAIL_STEP": str(STEPS + 3)})
-    assert "steps 1 to 6 stay done" in p.stdout
-    assert state(disk)[0] == ["xvdb"] and "pv0" in disk.net.g("link")
+    return disk
+
+
+def test_nic_failure_keeps_final_disk_step(both):
+    """Each class ends with what cannot be undone: later failures stop there."""
+    p = switch(both, check=7, env={"PVHVM_FAIL_STEP": str(STEPS + 3)})
+    assert "steps 1 to 6 stay done" in p.stdout and "; steps 1 to 6 stay done" in p.stderr
+    assert state(both)[0] == ["xvdb"] and "pv0" in both.net.g("link")
+
+
+def test_refusal_after_a_final_step_has_changed_something(both):
+    both.arm(fail={"unplug nics": "EBUSY"})
+    p = switch(both, check=7)
+    assert "unplug of nics refused" in p.stderr and "; steps 1 to 6 stay done" in p.stderr
+    assert state(both)[0] == ["xvdb"] and "pv0" in both.net.g("link")
 
 
 def test_boot(disk):

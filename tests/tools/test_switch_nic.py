@@ -190,7 +190,7 @@ def test_each_failure_is_undone(one, step):
 
 def test_what_follows_the_unplug_undoes_nothing(one):
     tree, net = one
-    p = tree.pvhvm("switch", netns=net.guest, check=1, env={"PVHVM_FAIL_STEP": str(STEPS + 1)})
+    p = tree.pvhvm("switch", netns=net.guest, check=7, env={"PVHVM_FAIL_STEP": str(STEPS + 1)})
     assert f"steps 1 to {STEPS} stay done" in p.stdout
     assert "pv0" not in net.g("link") and "10.9.0.2/24" in net.g("addr", "show", "eth0")
 
@@ -319,6 +319,16 @@ def test_terminate_is_undone(one):
     p.terminate()
     _, err = p.communicate(timeout=60)
     assert p.returncode == 1 and same(net, before), err
+
+
+def test_terminate_after_the_unplug_changes_nothing(one):
+    """There is nothing to go back to."""
+    tree, net = one
+    hook = tree.root / "write-hook"
+    hook.write_text(hook.read_text().replace("sys.exit(", "import os\n"
+                    "if sys.argv[2] == 'nics':\n    os.kill(os.getppid(), 15)\nsys.exit("))
+    p = tree.pvhvm("switch", netns=net.guest, check=0)
+    assert "eth0 is now PV" in p.stdout
 
 
 def test_interface_that_is_down(one):
