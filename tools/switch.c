@@ -338,25 +338,35 @@ static int choose_at_boot(struct job *job, struct why *why)
 	return xen_need(&job->xen, why);
 }
 
-/* For the next boot; now the root disk is in use. */
-static int remember_root(struct job *job, struct why *why)
+static void plan_initramfs(struct job *job)
 {
-	int code;
+	plan_add(&job->plan, persist_refresh_initramfs, persist_refresh_back, &job->persist,
+		 text_printf("make the initramfs of every kernel anew"),
+		 text_printf("make it anew with the file as it was"));
+}
 
-	if (job->opt.dry_run) {
-		say("would add 'root' to %s and make the initramfs anew", PERSIST_CONF);
-		return PVHVM_OK;
-	}
+/* For the next boot; now the root disk is in use. */
+static int plan_root(struct job *job, struct why *why)
+{
 	if (job->persist.root)
 		return why_set(why, PVHVM_NOTHING, "%s says 'root' already", PERSIST_CONF);
 	job->persist.root = true;
-	code = persist_save(&job->persist, why);
-	if (code)
-		return code;
-	code = persist_refresh_initramfs(why);
-	if (code)
-		return code;
-	say("the next boot hands over all disks in the initramfs; pvhvm.root=0 on the kernel's command line keeps it from that");
+	plan_add(&job->plan, persist_save, persist_put_back, &job->persist,
+		 text_printf("add 'root' to %s", PERSIST_CONF),
+		 text_printf("put the file back as it was"));
+	plan_initramfs(job);
+	return PVHVM_OK;
+}
+
+static int plan_forget(struct job *job, struct why *why)
+{
+	if (!sysfs_exists(PERSIST_CONF))
+		return why_set(why, PVHVM_NOTHING, "there is no %s: nothing to forget", PERSIST_CONF);
+	plan_add(&job->plan, persist_remove, persist_put_back, &job->persist,
+		 text_printf("remove %s", PERSIST_CONF),
+		 text_printf("put the file back as it was"));
+	if (job->persist.root)
+		plan_initramfs(job);
 	return PVHVM_OK;
 }
 
@@ -383,7 +393,7 @@ static void plan_persist(struct job *job, struct persist *p, bool nics)
 		persist_add_disk(p, job->disks[i].vdev);
 	for (int i = 0; i < job->nr_nics && nics; i++)
 		persist_add_nic(p, job->nics[i].mac);
-	plan_add(&job->plan, persist_save, persist_unsave, p,
+	plan_add(&job->plan, persist_save, persist_put_back, p,
 		 text_printf("write %s, so that the next boot does this again", PERSIST_CONF),
 		 text_printf("put the file back as it was"));
 }
@@ -419,15 +429,6 @@ static void plan_nics(struct job *job)
 		skip(job, "not every emulated NIC is switched, so the host keeps them: a PCI rescan or reboot shows them again");
 	for (int i = 0; i < job->nr_nics; i++)
 		nic_plan_refresh(&job->plan, &job->nics[i]);
-}
-
-/* Each class ends with the one step that has no way back, or nothing to undo. */
-static void make_plan(struct job *job)
-{
-	if (job->nr_disks)
-		plan_disks(job);
-	if (job->nr_nics)
-		plan_nics(job);
 }
 
 static struct json_object *devices_json(const struct job *job)
@@ -485,6 +486,8 @@ static void print_json(const struct job *job, int code, const struct why *why)
 
 static void print_outcome(const struct job *job)
 {
+	if (job->opt.root)
+		say("the next boot hands over all disks in the initramfs; pvhvm.root=0 on the kernel's command line keeps it from that");
 	for (int i = 0; i < job->nr_disks; i++)
 		say("%s is now %s (PV, %s)", job->disks[i].name, job->disks[i].pv_name,
 		    job->disks[i].pvdev);
@@ -530,6 +533,29 @@ static int choose(struct job *job, struct why *why)
 	return code;
 }
 
+/* Each class ends with the one step that has no way back, or nothing to undo. */
+static int plan_devices(struct job *job, struct why *why)
+{
+	int code;
+
+	job->nl = netlink_open(why);
+	if (!job->nl)
+		return PVHVM_FAILED;
+	xen_look(&job->xen);
+	devices_look(&job->devs);
+	code = choose(job, why);
+	if (code)
+		return code;
+	/* At boot nothing may be left, because the initramfs has done it. */
+	if (!job->nr_nics && !job->nr_disks && (!job->opt.boot || job->nr_skipped))
+		return why_set(why, PVHVM_NOTHING, "no emulated device can be switched; `pvhvm status` says why");
+	if (job->nr_disks)
+		plan_disks(job);
+	if (job->nr_nics)
+		plan_nics(job);
+	return PVHVM_OK;
+}
+
 static int run(struct job *job, struct why *why)
 {
 	int code;
@@ -541,22 +567,15 @@ static int run(struct job *job, struct why *why)
 		if (code)
 			return code;
 	}
-	if (job->opt.forget)
-		return job->opt.dry_run ? PVHVM_OK : persist_forget(why);
 	persist_read(&job->persist);
-	if (job->opt.root)
-		return remember_root(job, why);
-	job->nl = netlink_open(why);
-	if (!job->nl)
-		return PVHVM_FAILED;
-	xen_look(&job->xen);
-	devices_look(&job->devs);
-	code = choose(job, why);
+	if (job->opt.forget)
+		code = plan_forget(job, why);
+	else if (job->opt.root)
+		code = plan_root(job, why);
+	else
+		code = plan_devices(job, why);
 	if (code)
 		return code;
-	if (!job->nr_nics && !job->nr_disks)
-		return why_set(why, PVHVM_NOTHING, "no emulated device can be switched; `pvhvm status` says why");
-	make_plan(job);
 	if (job->opt.dry_run) {
 		plan_print(&job->plan);
 		return PVHVM_OK;

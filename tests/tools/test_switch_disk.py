@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from fakeguest import run
+from fakeguest import PVHVM, run
 
 STEPS = 6	# of one disk: flush, delete, let go, wait, persist, unplug
 
@@ -197,7 +197,7 @@ def test_boot_when_the_initramfs_did_it(disk):
 def test_root(disk):
     """Remembered beside what is there, kept by later switches, forgotten with the rest."""
     conf = disk.root / "etc/pvhvm/switch.conf"
-    assert "would add" in switch(disk, "--root", "--dry-run", check=0).stdout and not conf.exists()
+    assert "add 'root'" in switch(disk, "--root", "--dry-run", check=0).stdout and not conf.exists()
     disk.put("etc/pvhvm/switch.conf", "nic 00:16:3e:01:02:03\n")
     assert "next boot" in switch(disk, "--root", check=0).stdout
     assert "already" in switch(disk, "--root", check=4).stderr
@@ -207,3 +207,33 @@ def test_root(disk):
     switch(disk, "--root", "--forget", check=2)
     switch(disk, "--forget", check=0)
     assert not conf.exists()
+
+
+def test_root_half_done(disk):
+    """What the initramfs does not have is not remembered, or not forgotten; so it can be tried again."""
+    conf, before = disk.root / "etc/pvhvm/switch.conf", "# mine\nnic 00:16:3e:01:02:03\n"
+    disk.put("etc/pvhvm/switch.conf", before)
+    p = switch(disk, "--root", check=1, env={"PVHVM_FAIL_STEP": "2"})
+    assert conf.read_text() == before and "next boot" not in p.stdout
+    switch(disk, "--root", check=0)
+    for step in ("2", "2+"):
+        switch(disk, "--forget", check=1, env={"PVHVM_FAIL_STEP": step})
+        assert "root" in conf.read_text().splitlines()
+    switch(disk, "--forget", "--dry-run", check=0)
+    switch(disk, "--forget", check=0)
+    assert not conf.exists()
+
+
+def test_boot_with_nothing_left(disk):
+    """The initramfs has handed over all there is: nothing to complain about."""
+    switch(disk, "--disk", "sdb", "--no-persist", check=0)
+    disk.put("etc/pvhvm/switch.conf", "root\n")
+    assert switch(disk, "--boot", check=0).stderr == ""
+
+
+def test_lost_output_is_not_a_lost_disk(disk):
+    """Nobody may read it any more, and the disk is switched all the same."""
+    with open("/dev/full", "w", encoding="ascii") as full:
+        p = subprocess.run(["ip", "netns", "exec", disk.net.guest, PVHVM, "switch"], stdout=full, stderr=subprocess.PIPE,
+                           env=dict(os.environ, PVHVM_SYSROOT=str(disk.root)), check=False)
+    assert p.returncode == 0 and p.stderr == b"" and state(disk)[0] == ["xvdb"]
