@@ -66,6 +66,39 @@ def test_other_size_is_undone(disk):
     assert "xvdb has 4096 sectors but sdb had 2048" in p.stderr and state(disk) == before
 
 
+def test_disk_that_is_looked_at(disk):
+    """udev reads what has just appeared: it can be held a moment later."""
+    disk.arm(pv_sectors=4096, opened=3)
+    before = state(disk)
+    p = switch(disk, check=1)
+    assert "could not undo" not in p.stderr and state(disk) == before
+
+
+def test_never_both_halves(disk):
+    """A twin that stays open cannot be held: its emulated half stays away."""
+    disk.arm(pv_sectors=4096, opened=1000000)
+    p = switch(disk, "--json", check=7)
+    assert "vbd-832 cannot be held again (Device or resource busy), so sdb stays away" in p.stderr
+    assert state(disk) == (["xvdb"], "0", False) and not any("scan" in w for w in disk.writes())
+    assert [s["state"] for s in json.loads(p.stdout)["steps"][:4]] == ["done", "done", "undo-failed", "failed"]
+
+
+def test_read_only_etc(disk):
+    """What could not be written need not be put back."""
+    etc = disk.root / "etc/pvhvm"
+    etc.mkdir()
+    run("mount", "-t", "tmpfs", "tmpfs", etc)
+    try:
+        disk.put("etc/pvhvm/switch.conf", "nic 00:16:3e:01:02:03\n")
+        run("mount", "-o", "remount,ro", etc)
+        before = state(disk)
+        p = switch(disk, check=1)
+        assert "cannot write /etc/pvhvm/switch.conf: Read-only" in p.stderr and p.stderr.count("\n") == 1
+        assert state(disk) == before
+    finally:
+        run("umount", etc)
+
+
 def test_disk_that_does_not_come(disk):
     disk.arm(never_appears=True)
     before = state(disk)
