@@ -407,11 +407,13 @@ static void plan_disks(struct job *job)
 	plan_persist(job, &job->with_disks, false);
 	for (int i = 0; i < job->devs.nr_disks; i++)
 		emulated += job->devs.disks[i].kind == DEV_EMULATED;
-	if (job->ide_disk_moved && job->nr_disks == emulated)
+	if (job->nr_disks != emulated)
+		skip(job, "not every emulated disk is switched, so the host keeps them: a SCSI rescan or reboot shows them again");
+	else if (!job->ide_disk_moved)
+		skip(job, "not every host can unplug SATA disks, so it keeps them: a SCSI rescan or reboot shows them again");
+	else
 		plan_add_final(&job->plan, unplug_ide, job,
 			       text_printf("unplug the class ide-disks: the host takes them away until the next reset"));
-	else
-		skip(job, "not every emulated disk is switched, so the host keeps them: a SCSI rescan or reboot shows them again");
 }
 
 static void plan_nics(struct job *job)

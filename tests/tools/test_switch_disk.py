@@ -175,6 +175,19 @@ def test_root_stays(disk):
     assert "unplug" not in " ".join(disk.writes())
 
 
+def test_sata_is_not_unplugged(tree, net):
+    """All are switched, but not every host would take them away."""
+    tree.net = net
+    tree.xen()
+    tree.ide(cls=0x010601, driver="ahci")
+    tree.emulated_disk(2, "sdb", number="8:16")
+    tree.vbd(832, "xvdb")
+    tree.arm()
+    p = switch(tree, check=0)
+    assert "sdb is now xvdb" in p.stdout and "not every host can unplug SATA disks" in p.stdout
+    assert "not every emulated disk is switched" not in p.stdout and "unplug" not in " ".join(tree.writes())
+
+
 def test_not_held_twin(disk):
     """xvdb as vdev: both are visible, so nothing is let go."""
     disk.emulated_disk(3, "sdd", number="8:48")
