@@ -17,6 +17,7 @@
 
 #include "commands.h"
 #include "devices.h"
+#include "json_text.h"
 #include "measure.h"
 #include "results.h"
 #include "sysfs.h"
@@ -274,6 +275,9 @@ static void find_variants(struct bench *b)
 	if (b->opt.label) {
 		text_set(b->net_variant, sizeof(b->net_variant), b->opt.label);
 		text_set(b->disk_variant, sizeof(b->disk_variant), b->opt.label);
+		/* a key in JSON */
+		text_utf8(b->net_variant);
+		text_utf8(b->disk_variant);
 	}
 }
 
@@ -394,12 +398,12 @@ static struct json_object *host_json(const struct bench *b)
 
 	uname(&u);
 	xen_look(&xen);
-	json_object_object_add(o, "name", json_object_new_string(u.nodename));
-	json_object_object_add(o, "kernel", json_object_new_string(u.release));
+	json_object_object_add(o, "name", json_text(u.nodename));
+	json_object_object_add(o, "kernel", json_text(u.release));
 	json_object_object_add(o, "cpus", json_object_new_int(sysconf(_SC_NPROCESSORS_ONLN)));
-	json_object_object_add(o, "xen", json_object_new_string(xen.version));
-	json_object_object_add(o, "clocksource", json_object_new_string(xen.clocksource));
-	json_object_object_add(o, "pvhvm", json_object_new_string(PVHVM_VERSION));
+	json_object_object_add(o, "xen", json_text(xen.version));
+	json_object_object_add(o, "clocksource", json_text(xen.clocksource));
+	json_object_object_add(o, "pvhvm", json_text(PVHVM_VERSION));
 	json_object_object_add(o, "time", json_object_new_int64(b->start.realtime));
 	return o;
 }
@@ -413,11 +417,11 @@ static int write_json(struct bench *b, struct why *why)
 	json_object_object_add(set, "rounds", json_object_new_int(b->opt.rounds));
 	json_object_object_add(set, "seconds", json_object_new_double(b->opt.seconds));
 	if (b->opt.peer)
-		json_object_object_add(set, "peer", json_object_new_string(b->opt.peer));
+		json_object_object_add(set, "peer", json_text(b->opt.peer));
 	if (b->nic[0])
-		json_object_object_add(set, "nic", json_object_new_string(b->nic));
+		json_object_object_add(set, "nic", json_text(b->nic));
 	if (b->path)
-		json_object_object_add(set, "path", json_object_new_string(b->path));
+		json_object_object_add(set, "path", json_text(b->path));
 	json_object_object_add(o, "host", host_json(b));
 	json_object_object_add(o, "settings", set);
 	if (b->opt.clock_check)

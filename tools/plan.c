@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "json_text.h"
 #include "plan.h"
 
 /* What an undo waits for is all there is left to hope for. */
@@ -225,10 +226,10 @@ struct json_object *plan_json(const struct plan *plan)
 		struct json_object *o = json_object_new_object();
 
 		json_object_object_add(o, "step", json_object_new_int(i + 1));
-		json_object_object_add(o, "what", json_object_new_string(s->what));
+		json_object_object_add(o, "what", json_text(s->what));
 		if (s->undo_what)
-			json_object_object_add(o, "undo", json_object_new_string(s->undo_what));
-		json_object_object_add(o, "state", json_object_new_string(words[s->state]));
+			json_object_object_add(o, "undo", json_text(s->undo_what));
+		json_object_object_add(o, "state", json_text(words[s->state]));
 		json_object_object_add(o, "seconds", json_object_new_double(s->seconds));
 		json_object_array_add(list, o);
 	}

@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "devices.h"
+#include "json_text.h"
 #include "persist.h"
 #include "sysfs.h"
 #include "xen.h"
@@ -23,7 +24,7 @@ static const char usage[] =
 	"Exit status: 0 pvhvm drives this guest, 2 usage, 6 it does not (and why).\n";
 
 #define STR(o, key, value) \
-	json_object_object_add(o, key, json_object_new_string(value))
+	json_object_object_add(o, key, json_text(value))
 #define NUM(o, key, value) \
 	json_object_object_add(o, key, json_object_new_int64(value))
 

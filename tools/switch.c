@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "devices.h"
 #include "disk.h"
+#include "json_text.h"
 #include "nic.h"
 #include "persist.h"
 #include "sysfs.h"
@@ -441,25 +442,25 @@ static struct json_object *devices_json(const struct job *job)
 		const struct nic_switch *ns = &job->nics[i];
 
 		o = json_object_new_object();
-		json_object_object_add(o, "nic", json_object_new_string(ns->name));
-		json_object_object_add(o, "mac", json_object_new_string(ns->mac));
-		json_object_object_add(o, "was", json_object_new_string(ns->pv_name));
+		json_object_object_add(o, "nic", json_text(ns->name));
+		json_object_object_add(o, "mac", json_text(ns->mac));
+		json_object_object_add(o, "was", json_text(ns->pv_name));
 		if (ns->moved)
 			json_object_object_add(o, "outage_seconds",
 					       json_object_new_double(ns->outage));
 		if (ns->peer)
-			json_object_object_add(o, "verified_by", json_object_new_string(ns->peer_text));
+			json_object_object_add(o, "verified_by", json_text(ns->peer_text));
 		if (ns->cfg.notes[0])
-			json_object_object_add(o, "notes", json_object_new_string(ns->cfg.notes));
+			json_object_object_add(o, "notes", json_text(ns->cfg.notes));
 		json_object_array_add(list, o);
 	}
 	for (int i = 0; i < job->nr_disks; i++) {
 		const struct disk_switch *ds = &job->disks[i];
 
 		o = json_object_new_object();
-		json_object_object_add(o, "disk", json_object_new_string(ds->name));
+		json_object_object_add(o, "disk", json_text(ds->name));
 		json_object_object_add(o, "vdev", json_object_new_int64(ds->vdev));
-		json_object_object_add(o, "pv_disk", json_object_new_string(ds->pv_name));
+		json_object_object_add(o, "pv_disk", json_text(ds->pv_name));
 		json_object_array_add(list, o);
 	}
 	return list;
@@ -472,9 +473,9 @@ static void print_json(const struct job *job, int code, const struct why *why)
 	char *text;
 
 	for (int i = 0; i < job->nr_skipped; i++)
-		json_object_array_add(skipped, json_object_new_string(job->skipped[i]));
+		json_object_array_add(skipped, json_text(job->skipped[i]));
 	json_object_object_add(o, "exit", json_object_new_int(code));
-	json_object_object_add(o, "message", json_object_new_string(why->text));
+	json_object_object_add(o, "message", json_text(why->text));
 	json_object_object_add(o, "dry_run", json_object_new_boolean(job->opt.dry_run));
 	json_object_object_add(o, "devices", devices_json(job));
 	json_object_object_add(o, "steps", plan_json(&job->plan));

@@ -91,8 +91,38 @@ void text_set(char *to, size_t size, const char *from)
 {
 	size_t len = strnlen(from, size - 1);
 
+	/* no half of a character at the end */
+	while (len && ((unsigned char)from[len] & 0xc0) == 0x80)
+		len--;
 	memcpy(to, from, len);
 	to[len] = '\0';
+}
+
+/* Bytes of the character at @s; 0 if it is not UTF-8 (RFC 3629). */
+static int character(const unsigned char *s)
+{
+	int n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 :
+		s[0] < 0xf5 ? 4 : 0;
+
+	for (int i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	/* too long for what they say, a surrogate, beyond U+10FFFF */
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+void text_utf8(char *s)
+{
+	while (*s) {
+		int n = character((unsigned char *)s);
+
+		if (!n)
+			*s = '?';
+		s += n ? n : 1;
+	}
 }
 
 /* Write what goes without waiting longer than @wait_ms for the reader. */

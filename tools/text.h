@@ -31,8 +31,14 @@ char *text_copy(const char *s);
 void *text_alloc(size_t size);		/* zeroed, never NULL */
 void *text_grow(void *old, size_t count, size_t size);
 
-/* Copy with truncation, always terminated. */
+/* Copy with truncation to whole characters, always terminated. */
 void text_set(char *to, size_t size, const char *from);
+
+/*
+ * Put a question mark in the place of each byte that is not UTF-8. The names
+ * of interfaces may hold any; JSON and Prometheus' format may not.
+ */
+void text_utf8(char *s);
 
 /**
  * say() - a line for people, on standard output
