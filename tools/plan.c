@@ -68,6 +68,7 @@ static void guard_signals(void)
 		sigaction(ignored[i], &ignore, NULL);
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
+	say_may_be_lost();
 	/* The file system we come from may be behind that NIC, too. */
 	mlockall(MCL_CURRENT | MCL_FUTURE);
 }

@@ -21,7 +21,8 @@ static const char usage[] =
 	"  --json         the same as JSON\n"
 	"  --sysroot DIR  look at a copy of /sys, /proc, /dev and /etc below DIR\n"
 	"\n"
-	"Exit status: 0 pvhvm drives this guest, 2 usage, 6 it does not (and why).\n";
+	"Exit status: 0 pvhvm drives this guest, 1 the output cannot be written, 2 usage,\n"
+	"6 pvhvm does not drive this guest (and why).\n";
 
 #define STR(o, key, value) \
 	json_object_object_add(o, key, json_text(value))

@@ -15,11 +15,11 @@
 struct queue {
 	char *data;
 	size_t len;
-	bool dead;	/* a write failed: the reader is gone for good */
+	int err;	/* a write failed: the reader is gone for good */
 };
 
 static struct queue queues[3];
-static bool quiet_output;
+static bool quiet_output, may_be_lost;
 
 static void out_of_memory(void)
 {
@@ -131,7 +131,7 @@ static void drain(int fd, int wait_ms)
 	struct queue *q = &queues[fd];
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
 
-	while (q->len && !q->dead) {
+	while (q->len && !q->err) {
 		size_t chunk = q->len < CHUNK ? q->len : CHUNK;
 		ssize_t n;
 
@@ -141,7 +141,7 @@ static void drain(int fd, int wait_ms)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			q->dead = true;
+			q->err = n ? errno : EIO;
 			return;
 		}
 		q->len -= n;
@@ -154,7 +154,7 @@ static void queue_text(int fd, const char *text, bool line)
 	struct queue *q = &queues[fd];
 	size_t len = strlen(text);
 
-	if (q->dead)
+	if (q->err)
 		return;
 	q->data = text_grow(q->data, q->len + len + 1, 1);
 	memcpy(q->data + q->len, text, len);
@@ -200,14 +200,35 @@ void say_quiet(bool quiet)
 	quiet_output = quiet;
 }
 
-void say_flush(void)
+void say_may_be_lost(void)
 {
-	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
-		drain(fd, 2000);
-		free(queues[fd].data);
-		queues[fd].data = NULL;
-		queues[fd].len = 0;
+	may_be_lost = true;
+}
+
+static int flush(int fd)
+{
+	struct queue *q = &queues[fd];
+
+	drain(fd, 2000);
+	if (q->len && !q->err)
+		q->err = ETIME;
+	free(q->data);
+	q->data = NULL;
+	q->len = 0;
+	return q->err;
+}
+
+int say_flush(struct why *why)
+{
+	int err = flush(STDOUT_FILENO);
+	int code = PVHVM_OK;
+
+	if (err && !may_be_lost) {
+		code = why_set(why, PVHVM_FAILED, "cannot write standard output: %s", strerror(err));
+		say_err("pvhvm: %s", why->text);
 	}
+	flush(STDERR_FILENO);
+	return code;
 }
 
 double text_now(void)

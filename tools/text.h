@@ -50,7 +50,10 @@ void text_utf8(char *s);
 __attribute__((format(printf, 1, 2)))
 void say(const char *fmt, ...);
 void say_quiet(bool quiet);		/* drop say() lines: --json is in use */
-void say_flush(void);			/* waits up to two seconds for the reader */
+void say_may_be_lost(void);		/* from now on what nobody reads is no failure */
+
+/* Waits up to two seconds for the reader; PVHVM_FAILED, and a line, if he is gone. */
+int say_flush(struct why *why);
 
 /* A progress or warning line on standard error; same queueing rules. */
 __attribute__((format(printf, 1, 2)))
