@@ -281,11 +281,15 @@ static void find_variants(struct bench *b)
 	}
 }
 
-static const char *temporary;
+/* What is to go when a signal ends the program; or NULL. */
+static const char *volatile temporary;
 
 static void on_stop(int sig)
 {
-	unlink(temporary);
+	const char *path = temporary;
+
+	if (path)
+		unlink(path);
 	_exit(128 + sig);
 }
 
@@ -485,6 +489,8 @@ int command_bench(int argc, char **argv, struct why *why)
 		code = run(b, why);
 	if (b->path_is_file)
 		unlink(b->path);
+	/* The name may belong to another bench from here on. */
+	temporary = NULL;
 	free(b->path);
 	results_free(&b->results);
 	free(b);
