@@ -55,11 +55,12 @@ class Machine:
         at.write_text(text + "\n")
         return at
 
-    def emulated(self, name, vendor="0x1af4"):
+    def emulated(self, name, vendor="0x1af4", cls="0x010180"):
         """A disk below a PCI function; where its deletion is written to."""
         scsi = self.root / f"devices/{name}/ata1/host0"
         scsi.mkdir(parents=True)
         self.put(f"devices/{name}/subsystem_vendor", vendor)
+        self.put(f"devices/{name}/class", cls)
         self.put(f"sys/class/scsi_host/{name}/scan", "")
         (self.sys / "block" / name).mkdir(parents=True)
         os.symlink(scsi, self.sys / "block" / name / "device")
@@ -108,10 +109,21 @@ def test_all_connect(machine):
 
 
 def test_seen_emulated_disks_go_first(machine):
-    """A driver that is built in has found them; another controller's disk is left alone."""
-    mine, other, cd = machine.emulated("sda"), machine.emulated("sdz", "0x1000"), machine.emulated("sr0")
+    """A driver that is built in has found them; disks that have no twin are left alone."""
+    mine, others = machine.emulated("sda"), [machine.emulated("sdz", "0x1000"), machine.emulated("sr0"),
+                                             machine.emulated("sdv", cls="0x010000"), machine.emulated("sdu", cls="0x0c0330")]
     machine.run()
-    assert [f.read_text().strip() for f in (mine, other, cd)] == ["1", "", ""]
+    assert mine.read_text().strip() == "1" and [f.read_text().strip() for f in others] == [""] * 4
+
+
+@pytest.mark.parametrize("vendor, refused", [("0x1af4", True), ("0x1462", False)])
+def test_emulated_sata(machine, vendor, refused):
+    """Its driver is loaded later, and the host may keep the disks; a controller passed through has none of them."""
+    machine.put("sys/bus/pci/devices/0000:00:05.0/class", "0x010601")
+    machine.put("sys/bus/pci/devices/0000:00:05.0/subsystem_vendor", vendor)
+    said = machine.run()
+    assert ("emulated SATA" in said and "booting from the emulated disk" in said) == refused
+    assert machine.unplugged() == machine.loaded() == (not refused)
 
 
 def test_one_does_not_connect(machine):
