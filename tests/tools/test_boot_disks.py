@@ -14,18 +14,33 @@ CD = "vbd-5632"
 
 
 class Kernel(threading.Thread):
-    """Connects what is let go, but not the disks in 'broken'."""
+    """Connects what is let go, but not the disks in 'broken'; somebody has the one in 'opened' open for so many seconds."""
 
-    def __init__(self, machine, broken):
+    def __init__(self, machine, broken, opened):
         super().__init__(daemon=True)
-        self.machine, self.broken, self.end = machine, broken, threading.Event()
+        self.machine, self.broken, self.opened, self.end = machine, broken, dict(opened), threading.Event()
+
+    def close(self, vbd):
+        """Until then nothing can be written to its 'hold'."""
+        hold, now = vbd / "hold", time.monotonic()
+        if hold.is_dir() and now > self.opened[vbd.name]:
+            hold.rmdir()
+            hold.write_text("0\n")
+            del self.opened[vbd.name]
+        elif hold.is_file() and hold.read_text().strip() == "0":
+            self.opened[vbd.name] += now
+            hold.unlink()
+            hold.mkdir()
 
     def run(self):
         while not self.end.wait(0.02):
             for vbd in self.machine.bus.glob("vbd-*"):
+                if vbd.name in self.opened:
+                    self.close(vbd)
                 if not (vbd / "hold").exists():
                     continue
-                up = (vbd / "hold").read_text().strip() == "0" and vbd.name not in self.broken
+                held = (vbd / "hold").is_file() and (vbd / "hold").read_text().strip() != "0"
+                up = not held and vbd.name not in self.broken
                 # as sysfs: whoever reads sees one or the other, never half of it
                 self.machine.put("new-state", "connected" if up else "initialising").replace(vbd / "state")
                 if up:
@@ -66,8 +81,8 @@ class Machine:
         os.symlink(scsi, self.sys / "block" / name / "device")
         return self.put(f"devices/{name}/ata1/host0/delete", "")
 
-    def run(self, broken=(), patience=5):
-        kernel = Kernel(self, broken)
+    def run(self, broken=(), patience=5, opened=()):
+        kernel = Kernel(self, broken, opened)
         kernel.start()
         done = subprocess.run(
             ["dash", str(SCRIPT)], capture_output=True, text=True, timeout=60,
@@ -141,6 +156,25 @@ def test_refused_unplug(machine):
     unplug.mkdir()	# nothing can be written there
     said = machine.run()
     assert "could not be unplugged: booting from the emulated disk" in said and machine.holds() == ["1", "1"]
+
+
+@pytest.mark.parametrize("seconds, held", [(1, True), (1000, False)])
+def test_twin_is_open(machine, seconds, held):
+    """What cannot be held is never there beside its emulated half."""
+    machine.emulated("sda")
+    said = machine.run(broken=("vbd-768",), patience=1, opened={"vbd-832": 1 + seconds})
+    assert (machine.get("sys/class/scsi_host/sda/scan") == "- - -") == held
+    assert ("booting from the emulated disk" in said) == held
+    if held:
+        assert machine.holds() == ["1", "1"]
+    else:
+        assert "cannot be held again: vbd-832:" in said and "pvhvm.root=0" in said and said.count("\n") == 0
+
+
+def test_last_line_without_newline(machine):
+    (machine.root / "switch.conf").write_text("disk 832\nroot")
+    machine.run()
+    assert machine.unplugged()
 
 
 @pytest.mark.parametrize("fails", ["pvhvm_platform", "pvhvm_blkfront"])
