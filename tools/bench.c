@@ -17,6 +17,7 @@
 
 #include "commands.h"
 #include "devices.h"
+#include "json_text.h"
 #include "measure.h"
 #include "results.h"
 #include "sysfs.h"
@@ -274,14 +275,21 @@ static void find_variants(struct bench *b)
 	if (b->opt.label) {
 		text_set(b->net_variant, sizeof(b->net_variant), b->opt.label);
 		text_set(b->disk_variant, sizeof(b->disk_variant), b->opt.label);
+		/* a key in JSON */
+		text_utf8(b->net_variant);
+		text_utf8(b->disk_variant);
 	}
 }
 
-static const char *temporary;
+/* What is to go when a signal ends the program; or NULL. */
+static const char *volatile temporary;
 
 static void on_stop(int sig)
 {
-	unlink(temporary);
+	const char *path = temporary;
+
+	if (path)
+		unlink(path);
 	_exit(128 + sig);
 }
 
@@ -394,12 +402,12 @@ static struct json_object *host_json(const struct bench *b)
 
 	uname(&u);
 	xen_look(&xen);
-	json_object_object_add(o, "name", json_object_new_string(u.nodename));
-	json_object_object_add(o, "kernel", json_object_new_string(u.release));
+	json_object_object_add(o, "name", json_text(u.nodename));
+	json_object_object_add(o, "kernel", json_text(u.release));
 	json_object_object_add(o, "cpus", json_object_new_int(sysconf(_SC_NPROCESSORS_ONLN)));
-	json_object_object_add(o, "xen", json_object_new_string(xen.version));
-	json_object_object_add(o, "clocksource", json_object_new_string(xen.clocksource));
-	json_object_object_add(o, "pvhvm", json_object_new_string(PVHVM_VERSION));
+	json_object_object_add(o, "xen", json_text(xen.version));
+	json_object_object_add(o, "clocksource", json_text(xen.clocksource));
+	json_object_object_add(o, "pvhvm", json_text(PVHVM_VERSION));
 	json_object_object_add(o, "time", json_object_new_int64(b->start.realtime));
 	return o;
 }
@@ -413,11 +421,11 @@ static int write_json(struct bench *b, struct why *why)
 	json_object_object_add(set, "rounds", json_object_new_int(b->opt.rounds));
 	json_object_object_add(set, "seconds", json_object_new_double(b->opt.seconds));
 	if (b->opt.peer)
-		json_object_object_add(set, "peer", json_object_new_string(b->opt.peer));
+		json_object_object_add(set, "peer", json_text(b->opt.peer));
 	if (b->nic[0])
-		json_object_object_add(set, "nic", json_object_new_string(b->nic));
+		json_object_object_add(set, "nic", json_text(b->nic));
 	if (b->path)
-		json_object_object_add(set, "path", json_object_new_string(b->path));
+		json_object_object_add(set, "path", json_text(b->path));
 	json_object_object_add(o, "host", host_json(b));
 	json_object_object_add(o, "settings", set);
 	if (b->opt.clock_check)
@@ -481,6 +489,8 @@ int command_bench(int argc, char **argv, struct why *why)
 		code = run(b, why);
 	if (b->path_is_file)
 		unlink(b->path);
+	/* The name may belong to another bench from here on. */
+	temporary = NULL;
 	free(b->path);
 	results_free(&b->results);
 	free(b);

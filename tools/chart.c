@@ -157,7 +157,7 @@ static const char *step_name(struct json_object *step)
 {
 	struct json_object *x;
 
-	return json_object_object_get_ex(step, "name", &x) ? json_object_get_string(x) : "?";
+	return json_object_object_get_ex(step, "name", &x) && x ? json_object_get_string(x) : "?";
 }
 
 void chart_steps(FILE *f, struct json_object *steps)

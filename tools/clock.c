@@ -3,6 +3,7 @@
 #include <time.h>
 #include <x86intrin.h>
 
+#include "json_text.h"
 #include "measure.h"
 #include "sysfs.h"
 
@@ -46,7 +47,7 @@ struct json_object *clock_json(const struct clock_now *start, const struct clock
 
 	sysfs_read(source, sizeof(source),
 		   "/sys/devices/system/clocksource/clocksource0/current_clocksource");
-	json_object_object_add(o, "clocksource", json_object_new_string(source));
+	json_object_object_add(o, "clocksource", json_text(source));
 	json_object_object_add(o, "start", now_json(start));
 	json_object_object_add(o, "end", now_json(end));
 	if (raw <= 0)

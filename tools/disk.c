@@ -11,6 +11,8 @@
 #include "sysfs.h"
 
 #define POLL_US 20000
+/* Whoever looks at a disk that has just appeared, as udev does, is done by then. */
+#define HOLD_SECONDS 5.0
 
 static int in_use(const char *name, const char *use, struct why *why)
 {
@@ -119,7 +121,7 @@ static int delete_disk(void *arg, struct why *why)
 static int rescan_disk(void *arg, struct why *why)
 {
 	struct disk_switch *ds = arg;
-	double end = text_now() + ds->wait;
+	double end = text_now() + plan_undo_seconds(ds->wait);
 	int err = 0;
 
 	if (sysfs_exists("/sys/block/%s", ds->name))
@@ -149,15 +151,20 @@ static int let_go(void *arg, struct why *why)
 	return PVHVM_OK;
 }
 
+/* Both halves at once destroy data: while this one is there, the other stays away. */
 static int hold_again(void *arg, struct why *why)
 {
 	struct disk_switch *ds = arg;
-	int err = sysfs_write("1", "/sys/bus/pvhvm/devices/%s/hold", ds->pvdev);
+	double end = text_now() + HOLD_SECONDS;
+	int err;
 
+	while ((err = sysfs_write("1", "/sys/bus/pvhvm/devices/%s/hold", ds->pvdev)) == -EBUSY &&
+	       text_now() < end)
+		usleep(POLL_US);
 	if (err)
-		return why_set(why, PVHVM_FAILED,
-			       "cannot hold %s again: %s; do not use both %s and its PV disk",
-			       ds->pvdev, strerror(-err), ds->name);
+		return why_set(why, PVHVM_PARTIAL,
+			       "%s cannot be held again (%s), so %s stays away: use the PV disk, or reboot to have %s back",
+			       ds->pvdev, strerror(-err), ds->name, ds->name);
 	return PVHVM_OK;
 }
 

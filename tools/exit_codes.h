@@ -15,7 +15,7 @@ enum pvhvm_exit {
 	PVHVM_NOTHING = 4,	/* nothing to do: no such device, no twin, done already */
 	PVHVM_REFUSED = 5,	/* in use, or the host or the driver says no; nothing changed */
 	PVHVM_NO_DRIVERS = 6,	/* not on Xen, modules not loaded, or in-kernel Xen active */
-	PVHVM_PARTIAL = 7,	/* failed, and undoing failed too: needs a look */
+	PVHVM_PARTIAL = 7,	/* failed, and not all is undone: needs a look */
 	PVHVM_NO_PROGRAM = 8,	/* fio or iperf3 is not installed */
 };
 

@@ -54,7 +54,7 @@ static const char *host_string(const struct results *r, const char *key)
 {
 	struct json_object *x;
 
-	if (!r->host || !json_object_object_get_ex(r->host, key, &x))
+	if (!r->host || !json_object_object_get_ex(r->host, key, &x) || !x)
 		return "";
 	return json_object_get_string(x);
 }
@@ -72,6 +72,7 @@ static void write_head(FILE *f, const struct html_report *rep)
 {
 	struct json_object *x;
 	char date[32] = "";
+	struct tm *day;
 	time_t t;
 
 	fputs("<!doctype html>\n<html lang=\"en\">\n<meta charset=\"utf-8\">\n"
@@ -87,7 +88,10 @@ static void write_head(FILE *f, const struct html_report *rep)
 	host_part(f, "clock ", host_string(rep->results, "clocksource"), "");
 	if (rep->results->host && json_object_object_get_ex(rep->results->host, "time", &x)) {
 		t = json_object_get_int64(x);
-		strftime(date, sizeof(date), "%Y-%m-%d", gmtime(&t));
+		day = gmtime(&t);
+		/* none if its year is no int */
+		if (day)
+			strftime(date, sizeof(date), "%Y-%m-%d", day);
 		host_part(f, "", date, "");
 	}
 	fputs("</p>\n", f);

@@ -73,10 +73,10 @@ static int dispatch(int argc, char **argv, struct why *why)
 int main(int argc, char **argv)
 {
 	struct why why = { "" };
-	int code = dispatch(argc, argv, &why);
+	int code = dispatch(argc, argv, &why), lost;
 
 	if (code && why.text[0])
 		say_err("pvhvm: %s", why.text);
-	say_flush();
-	return code;
+	lost = say_flush(&why);
+	return code ? code : lost;
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -213,8 +214,9 @@ static char *collect(void)
 /* A reader sees the old file or the new one, never half of it. */
 static int replace(const char *path, const char *text, struct why *why)
 {
-	char *beside = text_printf("%s.%d", path, getpid());
-	FILE *out = fopen(beside, "we");
+	char *beside = text_printf("%s.XXXXXX", path);
+	int fd = mkostemp(beside, O_CLOEXEC);
+	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
 	bool fine;
 	int err;
 
@@ -228,7 +230,7 @@ static int replace(const char *path, const char *text, struct why *why)
 		fine = false;
 		err = errno;
 	}
-	if (!fine && out)
+	if (!fine && fd >= 0)
 		unlink(beside);
 	free(beside);
 	if (fine)

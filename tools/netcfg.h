@@ -85,7 +85,8 @@ int netcfg_give_link(struct netlink *nl, const struct netcfg *cfg, int ifindex,
 /**
  * netcfg_wear() - master, flags, up, carrier, addresses, neighbours, routes
  * @ifindex: a link, whatever its name; one that has some of it already, too
- * @wait: seconds to wait for its carrier
+ * @wait: seconds to wait for its carrier, without which it gets no addresses;
+ *	0: it gets them all the same
  *
  * Equal routes of another link keep their precedence. A link that was down
  * when the configuration was taken stays down.

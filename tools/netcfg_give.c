@@ -312,7 +312,7 @@ int netcfg_wear(struct netlink *nl, const struct netcfg *cfg, int ifindex,
 	ifconf_arp(cfg->conf, name, 1);
 	if (link_flags(nl, ifindex, cfg->flags & (OWN_FLAGS | IFF_UP), OWN_FLAGS | IFF_UP))
 		return link_failed(nl, ifindex, "bring up", why);
-	if (cfg->flags & IFF_UP && cfg->flags & IFF_RUNNING) {
+	if (wait > 0 && cfg->flags & IFF_UP && cfg->flags & IFF_RUNNING) {
 		code = wait_carrier(nl, cfg, ifindex, wait, why);
 		if (code)
 			return code;

@@ -39,7 +39,7 @@ void netcfg_uppers_free(struct netcfg *cfg);
 /**
  * netcfg_uppers_stand() - make those that a side lacks, and dress all of them
  * @lower: the interface, up if it is to be
- * @wait: seconds for a carrier
+ * @wait: seconds for a carrier, 0: as netcfg_wear()
  *
  * They get names of their own. What is a bridge port on the other side is
  * blocked there first.

@@ -108,6 +108,24 @@ static int prepare(void *arg, struct why *why)
 	return code;
 }
 
+/*
+ * For the only one that is left. The carrier of an emulated card takes its
+ * time; should it come after @wait, it finds everything in place. Zero in
+ * @wait when it has not come: then what stands on it has none, either.
+ */
+static int wear_anyway(struct nic_switch *ns, int ifindex, double *wait, struct why *why)
+{
+	int code = netcfg_wear(ns->nl, &ns->cfg, ifindex, *wait, why);
+
+	if (!code || netcfg_has_carrier(ns->nl, ifindex))
+		return code;
+	*wait = 0;
+	code = netcfg_wear(ns->nl, &ns->cfg, ifindex, *wait, why);
+	if (!code)
+		say_err("pvhvm: %s has no carrier yet; it has its addresses and routes", ns->name);
+	return code;
+}
+
 static int unprepare(void *arg, struct why *why)
 {
 	struct nic_switch *ns = arg;
@@ -156,14 +174,18 @@ static int stand_beside(void *arg, struct why *why)
 static int bring_back(void *arg, struct why *why)
 {
 	struct nic_switch *ns = arg;
-	int code = netcfg_wear(ns->nl, &ns->cfg, ns->emu, ns->wait, why);
+	double wait = plan_undo_seconds(ns->wait);
+	int code = wear_anyway(ns, ns->emu, &wait, why);
 
 	if (!code)
 		code = netcfg_give_altnames(ns->nl, &ns->cfg, ns->emu, why);
 	if (!code)
-		code = netcfg_uppers_stand(ns->nl, &ns->cfg, SIDE_EMULATED, ns->emu, ns->wait, why);
+		code = netcfg_uppers_stand(ns->nl, &ns->cfg, SIDE_EMULATED, ns->emu, wait, why);
 	if (!code)
-		code = netcfg_uppers_name(ns->nl, &ns->cfg, SIDE_EMULATED, ns->wait, why);
+		code = netcfg_uppers_name(ns->nl, &ns->cfg, SIDE_EMULATED, wait, why);
+	/* The kernel forgets proxies when a link changes that has no carrier. */
+	if (!code && !wait)
+		code = netcfg_give_tables(ns->nl, &ns->cfg, ns->emu, why);
 	if (!code && ns->cfg.flags & IFF_UP) {
 		probe_announce(&ns->cfg, ns->emu);
 		netcfg_settle_addrs(ns->nl, &ns->cfg, ns->emu);
@@ -401,10 +423,9 @@ static void settle(void)
 		child_run_quietly(argv);
 }
 
-static int rescan_function(void *arg, struct why *why)
+static int bring_function_back(struct nic_switch *ns, struct why *why)
 {
-	struct nic_switch *ns = arg;
-	double end = text_now() + ns->wait;
+	double end = text_now() + plan_undo_seconds(ns->wait);
 	char name[IFNAMSIZ];
 	int err = 0;
 
@@ -414,8 +435,7 @@ static int rescan_function(void *arg, struct why *why)
 		return why_set(why, PVHVM_FAILED, "cannot rescan the PCI bus: %s", strerror(-err));
 	while (!devices_pci_netdev(ns->pci, name)) {
 		if (text_now() > end)
-			return why_set(why, PVHVM_FAILED,
-				       "the emulated NIC %s did not come back: echo 1 > /sys/bus/pci/rescan, then see dmesg",
+			return why_set(why, PVHVM_FAILED, "the emulated NIC %s did not come back",
 				       ns->pci);
 		usleep(20000);
 	}
@@ -428,6 +448,20 @@ static int rescan_function(void *arg, struct why *why)
 	    netcfg_rename(ns->nl, ns->emu, ns->emu_name, why))
 		return PVHVM_FAILED;
 	return netcfg_give_link(ns->nl, &ns->cfg, ns->emu, why);
+}
+
+/* The twin works. Without an emulated one to go back to, it keeps what it has. */
+static int rescan_function(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+	struct why cause, unused;
+
+	if (!bring_function_back(ns, &cause))
+		return PVHVM_OK;
+	netcfg_give_altnames(ns->nl, &ns->cfg, ns->pv, &unused);
+	return why_set(why, PVHVM_PARTIAL,
+		       "%.160s, so %s stays PV: a reboot brings the emulated one back; dmesg may tell why",
+		       cause.text, ns->name);
 }
 
 static int give_names(void *arg, struct why *why)
@@ -486,6 +520,7 @@ static int refresh(void *arg, struct why *why)
 static int keep(void *arg, struct why *why)
 {
 	struct nic_switch *ns = arg;
+	double wait = ns->wait;
 	int code;
 
 	settle();
@@ -493,9 +528,9 @@ static int keep(void *arg, struct why *why)
 	    netcfg_has_addrs(ns->nl, &ns->cfg, ns->pv))
 		return PVHVM_OK;
 	say_err("pvhvm: something took %s down or an address off it: given back", ns->name);
-	code = netcfg_wear(ns->nl, &ns->cfg, ns->pv, ns->wait, why);
+	code = wear_anyway(ns, ns->pv, &wait, why);
 	if (!code)
-		code = netcfg_uppers_stand(ns->nl, &ns->cfg, SIDE_PV, ns->pv, ns->wait, why);
+		code = netcfg_uppers_stand(ns->nl, &ns->cfg, SIDE_PV, ns->pv, wait, why);
 	if (!code)
 		netcfg_settle_addrs(ns->nl, &ns->cfg, ns->pv);
 	return code;

@@ -144,14 +144,19 @@ static void enable_unit(bool on)
 			PERSIST_UNIT);
 }
 
+static void keep_before(struct persist *p)
+{
+	free(p->before);
+	p->before = sysfs_slurp(PERSIST_CONF);
+}
+
 int persist_save(void *arg, struct why *why)
 {
 	struct persist *p = arg;
 	char *text = text_copy(header), *next;
 	int code;
 
-	free(p->before);
-	p->before = sysfs_slurp(PERSIST_CONF);
+	keep_before(p);
 	for (int i = 0; i < p->nr_macs; i++) {
 		next = text_printf("%snic %s\n", text, p->macs[i]);
 		free(text);
@@ -169,19 +174,41 @@ int persist_save(void *arg, struct why *why)
 	}
 	code = replace_file(text, why);
 	free(text);
-	if (!code)
-		enable_unit(true);
-	return code;
+	if (code)
+		return code;
+	p->changed = true;
+	enable_unit(true);
+	return PVHVM_OK;
 }
 
-int persist_unsave(void *arg, struct why *why)
+int persist_remove(void *arg, struct why *why)
 {
 	struct persist *p = arg;
+	int code;
 
-	if (p->before)
-		return replace_file(p->before, why);
+	keep_before(p);
+	code = remove_file(why);
+	if (code)
+		return code;
+	p->changed = true;
 	enable_unit(false);
-	return remove_file(why);
+	return PVHVM_OK;
+}
+
+int persist_put_back(void *arg, struct why *why)
+{
+	struct persist *p = arg;
+	int code;
+
+	/* What could not be changed could not be put back, either. */
+	if (!p->changed)
+		return PVHVM_OK;
+	code = p->before ? replace_file(p->before, why) : remove_file(why);
+	if (code)
+		return code;
+	p->changed = false;
+	enable_unit(p->before);
+	return PVHVM_OK;
 }
 
 /* The name of a program that makes initramfs images, NULL if there is none. */
@@ -195,33 +222,26 @@ static char *const *initramfs_command(void)
 	return access(dracut[0], X_OK) ? NULL : dracut;
 }
 
-int persist_refresh_initramfs(struct why *why)
+int persist_refresh_initramfs(void *arg, struct why *why)
 {
 	char *const *command = initramfs_command();
 
+	(void)arg;
 	if (sysfs_is_moved())
 		return PVHVM_OK;
 	if (!command)
 		return why_set(why, PVHVM_FAILED, "neither update-initramfs nor dracut is there: make the initramfs anew by hand");
 	say("making the initramfs anew; this may take a minute");
 	if (child_run_quietly(command))
-		return why_set(why, PVHVM_FAILED, "%s failed: run it by hand, or the next boot does as before",
-			       command[0]);
+		return why_set(why, PVHVM_FAILED, "%s failed: run by hand it says why", command[0]);
 	return PVHVM_OK;
 }
 
-int persist_forget(struct why *why)
+int persist_refresh_back(void *arg, struct why *why)
 {
-	struct persist p;
-	bool root;
-	int code;
+	int code = persist_put_back(arg, why);
 
-	if (!sysfs_exists(PERSIST_CONF))
-		return why_set(why, PVHVM_NOTHING, "there is no %s: nothing to forget", PERSIST_CONF);
-	persist_read(&p);
-	root = p.root;
-	persist_free(&p);
-	enable_unit(false);
-	code = remove_file(why);
-	return code || !root ? code : persist_refresh_initramfs(why);
+	if (code || !initramfs_command())
+		return code;
+	return persist_refresh_initramfs(arg, why);
 }

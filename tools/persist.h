@@ -18,7 +18,8 @@ struct persist {
 	long *vdevs;
 	int nr_vdevs;
 	bool root;		/* all emulated disks, in the initramfs already */
-	char *before;		/* the file as persist_save() found it, or NULL */
+	char *before;		/* the file as it was before a change, or NULL */
+	bool changed;		/* there is something to put back */
 };
 
 /* No file is no entries. Lines that mean nothing are warned about. */
@@ -30,14 +31,19 @@ bool persist_is_empty(const struct persist *p);
 void persist_add_nic(struct persist *p, const char *mac);
 void persist_add_disk(struct persist *p, long vdev);
 
-/* Plan steps (arg: struct persist *): write the file and enable the unit. */
+/*
+ * Plan steps (arg: struct persist *): write the file and enable the unit, or
+ * remove and disable them; and put the file back as either has found it.
+ */
 int persist_save(void *arg, struct why *why);
-int persist_unsave(void *arg, struct why *why);
+int persist_remove(void *arg, struct why *why);
+int persist_put_back(void *arg, struct why *why);
 
-/* Put the file's present state into the initramfs of every kernel. */
-int persist_refresh_initramfs(struct why *why);
-
-/* Remove file and unit; PVHVM_NOTHING if there was no file. */
-int persist_forget(struct why *why);
+/*
+ * Plan steps (arg: struct persist *): put the file's present state into the
+ * initramfs of every kernel; and, since some have it by then, the earlier one.
+ */
+int persist_refresh_initramfs(void *arg, struct why *why);
+int persist_refresh_back(void *arg, struct why *why);
 
 #endif

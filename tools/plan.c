@@ -1,10 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 
+#include "json_text.h"
 #include "plan.h"
+
+/* What an undo waits for is all there is left to hope for. */
+#define UNDO_SECONDS 10.0
+
+/* Of the first reason, when more comes after it. */
+#define REASON_LENGTH 200
 
 static volatile sig_atomic_t stop_asked;
 
@@ -60,8 +68,26 @@ static void guard_signals(void)
 		sigaction(ignored[i], &ignore, NULL);
 	sigaction(SIGINT, &stop, NULL);
 	sigaction(SIGTERM, &stop, NULL);
+	say_may_be_lost();
 	/* The file system we come from may be behind that NIC, too. */
 	mlockall(MCL_CURRENT | MCL_FUTURE);
+}
+
+double plan_undo_seconds(double wait)
+{
+	return wait > UNDO_SECONDS ? wait : UNDO_SECONDS;
+}
+
+/* Only what tidies up behind a final step is left: to stop would undo nothing. */
+static bool tidies_up(const struct plan *plan, int i)
+{
+	for (int j = i; j < plan->nr_steps; j++)
+		if (plan->steps[j].undo || plan->steps[j].final)
+			return false;
+	while (--i >= 0 && !plan->steps[i].final)
+		if (plan->steps[i].undo)
+			return false;
+	return i >= 0;
 }
 
 /* PVHVM_FAIL_STEP: N or N+; 0 if unset. */
@@ -88,7 +114,7 @@ static int run_step(struct plan *plan, int i, bool *entered, struct why *why)
 	int code;
 
 	*entered = false;
-	if (stop_asked)
+	if (stop_asked && !tidies_up(plan, i))
 		return why_set(why, PVHVM_FAILED, "stopped by %s before: %s",
 			       strsignal(stop_asked), s->what);
 	if (fail && !after)
@@ -103,6 +129,27 @@ static int run_step(struct plan *plan, int i, bool *entered, struct why *why)
 	return code;
 }
 
+/* Not all is undone: say so behind the reason that led to the undo. */
+__attribute__((format(printf, 2, 3)))
+static int partial(struct why *why, const char *fmt, ...)
+{
+	size_t len = strnlen(why->text, REASON_LENGTH);
+	va_list args;
+
+	va_start(args, fmt);
+	vsnprintf(why->text + len, sizeof(why->text) - len, fmt, args);
+	va_end(args);
+	return PVHVM_PARTIAL;
+}
+
+/* Without what step @i took away, the steps before it cannot be undone, either. */
+static void leave_device(struct plan *plan, int i)
+{
+	for (int j = 0; j < i; j++)
+		if (plan->steps[j].arg == plan->steps[i].arg)
+			plan->steps[j].stays = true;
+}
+
 /* Undo @last and everything before it; goes on when one undo fails. */
 static int undo_from(struct plan *plan, int last, struct why *why)
 {
@@ -111,26 +158,30 @@ static int undo_from(struct plan *plan, int last, struct why *why)
 	for (int i = last; i >= 0; i--) {
 		struct step *s = &plan->steps[i];
 		struct why undo_why = { "" };
+		int undo_code;
 
 		if (s->final && s->state == STEP_DONE) {
 			say("  steps 1 to %d stay done", i + 1);
+			if (!code)
+				code = partial(why, "; steps 1 to %d stay done", i + 1);
 			break;
 		}
+		if (s->stays)
+			continue;
 		if (!s->undo) {
 			if (s->state == STEP_DONE)
 				s->state = STEP_UNDONE;
 			continue;
 		}
-		if (s->undo(s->arg, &undo_why)) {
+		undo_code = s->undo(s->arg, &undo_why);
+		if (undo_code) {
 			s->state = STEP_UNDO_FAILED;
 			say_err("pvhvm: could not undo step %d: %s", i + 1, undo_why.text);
-			if (!code) {
-				char *first = text_copy(why->text);
-
-				code = why_set(why, PVHVM_PARTIAL, "%.200s; and undoing step %d failed: %.200s",
-					       first, i + 1, undo_why.text);
-				free(first);
-			}
+			if (!code)
+				code = partial(why, "; and undoing step %d failed: %s", i + 1,
+					       undo_why.text);
+			if (undo_code == PVHVM_PARTIAL)
+				leave_device(plan, i);
 			continue;
 		}
 		if (s->state == STEP_DONE)
@@ -176,10 +227,10 @@ struct json_object *plan_json(const struct plan *plan)
 		struct json_object *o = json_object_new_object();
 
 		json_object_object_add(o, "step", json_object_new_int(i + 1));
-		json_object_object_add(o, "what", json_object_new_string(s->what));
+		json_object_object_add(o, "what", json_text(s->what));
 		if (s->undo_what)
-			json_object_object_add(o, "undo", json_object_new_string(s->undo_what));
-		json_object_object_add(o, "state", json_object_new_string(words[s->state]));
+			json_object_object_add(o, "undo", json_text(s->undo_what));
+		json_object_object_add(o, "state", json_text(words[s->state]));
 		json_object_object_add(o, "seconds", json_object_new_double(s->seconds));
 		json_object_array_add(list, o);
 	}

@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "html.h"
+#include "json_text.h"
 #include "results.h"
 
 struct options {
@@ -99,7 +100,7 @@ static int write_json(const struct results *r, struct json_object *steps,
 	int code;
 
 	if (opt->title)
-		json_object_object_add(o, "title", json_object_new_string(opt->title));
+		json_object_object_add(o, "title", json_text(opt->title));
 	json_object_object_add(o, "host", r->host ? json_object_get(r->host) :
 			       json_object_new_object());
 	json_object_object_add(o, "results", results_json(r));

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json_text.h"
 #include "results.h"
 
 const struct row rows[ROWS] = {
@@ -143,10 +144,10 @@ struct json_object *results_json(const struct results *r)
 		for (int j = 0; j < res->nr_variants; j++)
 			json_object_object_add(variants, res->variants[j].name,
 					       variant_json(&res->variants[j]));
-		json_object_object_add(o, "name", json_object_new_string(res->name));
-		json_object_object_add(o, "title", json_object_new_string(res->title));
-		json_object_object_add(o, "unit", json_object_new_string(res->unit));
-		json_object_object_add(o, "better", json_object_new_string(
+		json_object_object_add(o, "name", json_text(res->name));
+		json_object_object_add(o, "title", json_text(res->title));
+		json_object_object_add(o, "unit", json_text(res->unit));
+		json_object_object_add(o, "better", json_text(
 			res->higher_is_better ? "higher" : "lower"));
 		json_object_object_add(o, "variants", variants);
 		json_object_array_add(list, o);

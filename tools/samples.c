@@ -9,14 +9,17 @@
 char *samples_quoted(const char *value)
 {
 	char *quoted = text_alloc(2 * strlen(value) + 3), *to = quoted;
+	char *clean = text_copy(value);
 
+	text_utf8(clean);
 	*to++ = '"';
-	for (; *value; value++) {
-		if (*value == '\\' || *value == '"')
+	for (const char *from = clean; *from; from++) {
+		if (*from == '\\' || *from == '"')
 			*to++ = '\\';
-		*to++ = *value == '\n' ? ' ' : *value;
+		*to++ = *from == '\n' ? ' ' : *from;
 	}
 	*to = '"';
+	free(clean);
 	return quoted;
 }
 

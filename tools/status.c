@@ -7,6 +7,7 @@
 
 #include "commands.h"
 #include "devices.h"
+#include "json_text.h"
 #include "persist.h"
 #include "sysfs.h"
 #include "xen.h"
@@ -20,10 +21,11 @@ static const char usage[] =
 	"  --json         the same as JSON\n"
 	"  --sysroot DIR  look at a copy of /sys, /proc, /dev and /etc below DIR\n"
 	"\n"
-	"Exit status: 0 pvhvm drives this guest, 2 usage, 6 it does not (and why).\n";
+	"Exit status: 0 pvhvm drives this guest, 1 the output cannot be written, 2 usage,\n"
+	"6 pvhvm does not drive this guest (and why).\n";
 
 #define STR(o, key, value) \
-	json_object_object_add(o, key, json_object_new_string(value))
+	json_object_object_add(o, key, json_text(value))
 #define NUM(o, key, value) \
 	json_object_object_add(o, key, json_object_new_int64(value))
 

@@ -12,6 +12,7 @@
 #include "commands.h"
 #include "devices.h"
 #include "disk.h"
+#include "json_text.h"
 #include "nic.h"
 #include "persist.h"
 #include "sysfs.h"
@@ -71,7 +72,8 @@ static const char usage[] =
 	"  --sysroot DIR    look at a copy of /sys, /proc, /dev and /etc below DIR\n"
 	"\n"
 	"Exit status: 0 done, 1 failed and undone, 2 usage, 3 not root, 4 nothing to do,\n"
-	"5 refused or in use, 6 drivers not active, 7 failed and not undone. See pvhvm(8).\n";
+	"5 refused or in use, 6 drivers not active, 7 failed and not all undone. See\n"
+	"pvhvm(8).\n";
 
 static int parse(int argc, char **argv, struct options *opt, struct why *why)
 {
@@ -337,25 +339,35 @@ static int choose_at_boot(struct job *job, struct why *why)
 	return xen_need(&job->xen, why);
 }
 
-/* For the next boot; now the root disk is in use. */
-static int remember_root(struct job *job, struct why *why)
+static void plan_initramfs(struct job *job)
 {
-	int code;
+	plan_add(&job->plan, persist_refresh_initramfs, persist_refresh_back, &job->persist,
+		 text_printf("make the initramfs of every kernel anew"),
+		 text_printf("make it anew with the file as it was"));
+}
 
-	if (job->opt.dry_run) {
-		say("would add 'root' to %s and make the initramfs anew", PERSIST_CONF);
-		return PVHVM_OK;
-	}
+/* For the next boot; now the root disk is in use. */
+static int plan_root(struct job *job, struct why *why)
+{
 	if (job->persist.root)
 		return why_set(why, PVHVM_NOTHING, "%s says 'root' already", PERSIST_CONF);
 	job->persist.root = true;
-	code = persist_save(&job->persist, why);
-	if (code)
-		return code;
-	code = persist_refresh_initramfs(why);
-	if (code)
-		return code;
-	say("the next boot hands over all disks in the initramfs; pvhvm.root=0 on the kernel's command line keeps it from that");
+	plan_add(&job->plan, persist_save, persist_put_back, &job->persist,
+		 text_printf("add 'root' to %s", PERSIST_CONF),
+		 text_printf("put the file back as it was"));
+	plan_initramfs(job);
+	return PVHVM_OK;
+}
+
+static int plan_forget(struct job *job, struct why *why)
+{
+	if (!sysfs_exists(PERSIST_CONF))
+		return why_set(why, PVHVM_NOTHING, "there is no %s: nothing to forget", PERSIST_CONF);
+	plan_add(&job->plan, persist_remove, persist_put_back, &job->persist,
+		 text_printf("remove %s", PERSIST_CONF),
+		 text_printf("put the file back as it was"));
+	if (job->persist.root)
+		plan_initramfs(job);
 	return PVHVM_OK;
 }
 
@@ -382,7 +394,7 @@ static void plan_persist(struct job *job, struct persist *p, bool nics)
 		persist_add_disk(p, job->disks[i].vdev);
 	for (int i = 0; i < job->nr_nics && nics; i++)
 		persist_add_nic(p, job->nics[i].mac);
-	plan_add(&job->plan, persist_save, persist_unsave, p,
+	plan_add(&job->plan, persist_save, persist_put_back, p,
 		 text_printf("write %s, so that the next boot does this again", PERSIST_CONF),
 		 text_printf("put the file back as it was"));
 }
@@ -396,11 +408,13 @@ static void plan_disks(struct job *job)
 	plan_persist(job, &job->with_disks, false);
 	for (int i = 0; i < job->devs.nr_disks; i++)
 		emulated += job->devs.disks[i].kind == DEV_EMULATED;
-	if (job->ide_disk_moved && job->nr_disks == emulated)
+	if (job->nr_disks != emulated)
+		skip(job, "not every emulated disk is switched, so the host keeps them: a SCSI rescan or reboot shows them again");
+	else if (!job->ide_disk_moved)
+		skip(job, "not every host can unplug SATA disks, so it keeps them: a SCSI rescan or reboot shows them again");
+	else
 		plan_add_final(&job->plan, unplug_ide, job,
 			       text_printf("unplug the class ide-disks: the host takes them away until the next reset"));
-	else
-		skip(job, "not every emulated disk is switched, so the host keeps them: a SCSI rescan or reboot shows them again");
 }
 
 static void plan_nics(struct job *job)
@@ -420,15 +434,6 @@ static void plan_nics(struct job *job)
 		nic_plan_refresh(&job->plan, &job->nics[i]);
 }
 
-/* Each class ends with the one step that has no way back, or nothing to undo. */
-static void make_plan(struct job *job)
-{
-	if (job->nr_disks)
-		plan_disks(job);
-	if (job->nr_nics)
-		plan_nics(job);
-}
-
 static struct json_object *devices_json(const struct job *job)
 {
 	struct json_object *list = json_object_new_array(), *o;
@@ -437,25 +442,25 @@ static struct json_object *devices_json(const struct job *job)
 		const struct nic_switch *ns = &job->nics[i];
 
 		o = json_object_new_object();
-		json_object_object_add(o, "nic", json_object_new_string(ns->name));
-		json_object_object_add(o, "mac", json_object_new_string(ns->mac));
-		json_object_object_add(o, "was", json_object_new_string(ns->pv_name));
+		json_object_object_add(o, "nic", json_text(ns->name));
+		json_object_object_add(o, "mac", json_text(ns->mac));
+		json_object_object_add(o, "was", json_text(ns->pv_name));
 		if (ns->moved)
 			json_object_object_add(o, "outage_seconds",
 					       json_object_new_double(ns->outage));
 		if (ns->peer)
-			json_object_object_add(o, "verified_by", json_object_new_string(ns->peer_text));
+			json_object_object_add(o, "verified_by", json_text(ns->peer_text));
 		if (ns->cfg.notes[0])
-			json_object_object_add(o, "notes", json_object_new_string(ns->cfg.notes));
+			json_object_object_add(o, "notes", json_text(ns->cfg.notes));
 		json_object_array_add(list, o);
 	}
 	for (int i = 0; i < job->nr_disks; i++) {
 		const struct disk_switch *ds = &job->disks[i];
 
 		o = json_object_new_object();
-		json_object_object_add(o, "disk", json_object_new_string(ds->name));
+		json_object_object_add(o, "disk", json_text(ds->name));
 		json_object_object_add(o, "vdev", json_object_new_int64(ds->vdev));
-		json_object_object_add(o, "pv_disk", json_object_new_string(ds->pv_name));
+		json_object_object_add(o, "pv_disk", json_text(ds->pv_name));
 		json_object_array_add(list, o);
 	}
 	return list;
@@ -468,9 +473,9 @@ static void print_json(const struct job *job, int code, const struct why *why)
 	char *text;
 
 	for (int i = 0; i < job->nr_skipped; i++)
-		json_object_array_add(skipped, json_object_new_string(job->skipped[i]));
+		json_object_array_add(skipped, json_text(job->skipped[i]));
 	json_object_object_add(o, "exit", json_object_new_int(code));
-	json_object_object_add(o, "message", json_object_new_string(why->text));
+	json_object_object_add(o, "message", json_text(why->text));
 	json_object_object_add(o, "dry_run", json_object_new_boolean(job->opt.dry_run));
 	json_object_object_add(o, "devices", devices_json(job));
 	json_object_object_add(o, "steps", plan_json(&job->plan));
@@ -484,6 +489,8 @@ static void print_json(const struct job *job, int code, const struct why *why)
 
 static void print_outcome(const struct job *job)
 {
+	if (job->opt.root)
+		say("the next boot hands over all disks in the initramfs; pvhvm.root=0 on the kernel's command line keeps it from that");
 	for (int i = 0; i < job->nr_disks; i++)
 		say("%s is now %s (PV, %s)", job->disks[i].name, job->disks[i].pv_name,
 		    job->disks[i].pvdev);
@@ -529,6 +536,29 @@ static int choose(struct job *job, struct why *why)
 	return code;
 }
 
+/* Each class ends with the one step that has no way back, or nothing to undo. */
+static int plan_devices(struct job *job, struct why *why)
+{
+	int code;
+
+	job->nl = netlink_open(why);
+	if (!job->nl)
+		return PVHVM_FAILED;
+	xen_look(&job->xen);
+	devices_look(&job->devs);
+	code = choose(job, why);
+	if (code)
+		return code;
+	/* At boot nothing may be left, because the initramfs has done it. */
+	if (!job->nr_nics && !job->nr_disks && (!job->opt.boot || job->nr_skipped))
+		return why_set(why, PVHVM_NOTHING, "no emulated device can be switched; `pvhvm status` says why");
+	if (job->nr_disks)
+		plan_disks(job);
+	if (job->nr_nics)
+		plan_nics(job);
+	return PVHVM_OK;
+}
+
 static int run(struct job *job, struct why *why)
 {
 	int code;
@@ -540,22 +570,15 @@ static int run(struct job *job, struct why *why)
 		if (code)
 			return code;
 	}
-	if (job->opt.forget)
-		return job->opt.dry_run ? PVHVM_OK : persist_forget(why);
 	persist_read(&job->persist);
-	if (job->opt.root)
-		return remember_root(job, why);
-	job->nl = netlink_open(why);
-	if (!job->nl)
-		return PVHVM_FAILED;
-	xen_look(&job->xen);
-	devices_look(&job->devs);
-	code = choose(job, why);
+	if (job->opt.forget)
+		code = plan_forget(job, why);
+	else if (job->opt.root)
+		code = plan_root(job, why);
+	else
+		code = plan_devices(job, why);
 	if (code)
 		return code;
-	if (!job->nr_nics && !job->nr_disks)
-		return why_set(why, PVHVM_NOTHING, "no emulated device can be switched; `pvhvm status` says why");
-	make_plan(job);
 	if (job->opt.dry_run) {
 		plan_print(&job->plan);
 		return PVHVM_OK;
@@ -593,7 +616,8 @@ int command_switch(int argc, char **argv, struct why *why)
 	code = run(job, why);
 	/* Nothing about a switch may keep a guest from booting. */
 	if (job->opt.boot && code) {
-		say_err("pvhvm: %s; booting with the emulated devices", why->text);
+		say_err("pvhvm: %s%s", why->text,
+			code == PVHVM_PARTIAL ? "" : "; booting with the emulated devices");
 		code = PVHVM_OK;
 	}
 	if (!code)

@@ -15,11 +15,11 @@
 struct queue {
 	char *data;
 	size_t len;
-	bool dead;	/* a write failed: the reader is gone for good */
+	int err;	/* a write failed: the reader is gone for good */
 };
 
 static struct queue queues[3];
-static bool quiet_output;
+static bool quiet_output, may_be_lost;
 
 static void out_of_memory(void)
 {
@@ -91,8 +91,38 @@ void text_set(char *to, size_t size, const char *from)
 {
 	size_t len = strnlen(from, size - 1);
 
+	/* no half of a character at the end */
+	while (len && ((unsigned char)from[len] & 0xc0) == 0x80)
+		len--;
 	memcpy(to, from, len);
 	to[len] = '\0';
+}
+
+/* Bytes of the character at @s; 0 if it is not UTF-8 (RFC 3629). */
+static int character(const unsigned char *s)
+{
+	int n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 :
+		s[0] < 0xf5 ? 4 : 0;
+
+	for (int i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	/* too long for what they say, a surrogate, beyond U+10FFFF */
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+void text_utf8(char *s)
+{
+	while (*s) {
+		int n = character((unsigned char *)s);
+
+		if (!n)
+			*s = '?';
+		s += n ? n : 1;
+	}
 }
 
 /* Write what goes without waiting longer than @wait_ms for the reader. */
@@ -101,7 +131,7 @@ static void drain(int fd, int wait_ms)
 	struct queue *q = &queues[fd];
 	struct pollfd p = { .fd = fd, .events = POLLOUT };
 
-	while (q->len && !q->dead) {
+	while (q->len && !q->err) {
 		size_t chunk = q->len < CHUNK ? q->len : CHUNK;
 		ssize_t n;
 
@@ -111,7 +141,7 @@ static void drain(int fd, int wait_ms)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n <= 0) {
-			q->dead = true;
+			q->err = n ? errno : EIO;
 			return;
 		}
 		q->len -= n;
@@ -124,7 +154,7 @@ static void queue_text(int fd, const char *text, bool line)
 	struct queue *q = &queues[fd];
 	size_t len = strlen(text);
 
-	if (q->dead)
+	if (q->err)
 		return;
 	q->data = text_grow(q->data, q->len + len + 1, 1);
 	memcpy(q->data + q->len, text, len);
@@ -170,14 +200,35 @@ void say_quiet(bool quiet)
 	quiet_output = quiet;
 }
 
-void say_flush(void)
+void say_may_be_lost(void)
 {
-	for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
-		drain(fd, 2000);
-		free(queues[fd].data);
-		queues[fd].data = NULL;
-		queues[fd].len = 0;
+	may_be_lost = true;
+}
+
+static int flush(int fd)
+{
+	struct queue *q = &queues[fd];
+
+	drain(fd, 2000);
+	if (q->len && !q->err)
+		q->err = ETIME;
+	free(q->data);
+	q->data = NULL;
+	q->len = 0;
+	return q->err;
+}
+
+int say_flush(struct why *why)
+{
+	int err = flush(STDOUT_FILENO);
+	int code = PVHVM_OK;
+
+	if (err && !may_be_lost) {
+		code = why_set(why, PVHVM_FAILED, "cannot write standard output: %s", strerror(err));
+		say_err("pvhvm: %s", why->text);
 	}
+	flush(STDERR_FILENO);
+	return code;
 }
 
 double text_now(void)

@@ -31,8 +31,14 @@ char *text_copy(const char *s);
 void *text_alloc(size_t size);		/* zeroed, never NULL */
 void *text_grow(void *old, size_t count, size_t size);
 
-/* Copy with truncation, always terminated. */
+/* Copy with truncation to whole characters, always terminated. */
 void text_set(char *to, size_t size, const char *from);
+
+/*
+ * Put a question mark in the place of each byte that is not UTF-8. The names
+ * of interfaces may hold any; JSON and Prometheus' format may not.
+ */
+void text_utf8(char *s);
 
 /**
  * say() - a line for people, on standard output
@@ -44,7 +50,10 @@ void text_set(char *to, size_t size, const char *from);
 __attribute__((format(printf, 1, 2)))
 void say(const char *fmt, ...);
 void say_quiet(bool quiet);		/* drop say() lines: --json is in use */
-void say_flush(void);			/* waits up to two seconds for the reader */
+void say_may_be_lost(void);		/* from now on what nobody reads is no failure */
+
+/* Waits up to two seconds for the reader; PVHVM_FAILED, and a line, if he is gone. */
+int say_flush(struct why *why);
 
 /* A progress or warning line on standard error; same queueing rules. */
 __attribute__((format(printf, 1, 2)))

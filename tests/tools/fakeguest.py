@@ -115,8 +115,8 @@ class Tree:
         self.link(f"{d}/net/{name}/device", d)
         self.link(f"sys/class/net/{name}", f"{d}/net/{name}")
 
-    def ide(self):
-        d = self.pci(IDE_PCI, 0x010180, 0x8086, 0x7010, driver="ata_piix")
+    def ide(self, cls=0x010180, driver="ata_piix"):
+        d = self.pci(IDE_PCI, cls, 0x8086, 0x7010, driver=driver)
         for port in (1, 2):
             (self.root / f"{d}/ata{port}/host{port - 1}").mkdir(parents=True)
             self.put(f"{d}/ata{port}/host{port - 1}/scsi_host/host{port - 1}/scan", "")

@@ -71,13 +71,17 @@ def scan(root, path):
 
 def hold(root, conf, path, value):
     pvdev = path.split("/")[-2]
+    # Whoever has the disk open closes it after so many tries.
+    tries = (root / "writes.log").read_text().count("hold 1\n")
+    if value == "1" and tries <= conf.get("opened", 0):
+        return errno.EBUSY
     d = (root / "sys/bus/pvhvm/devices" / pvdev).resolve()
     name, sectors = conf["vbds"][pvdev]
     (d / "hold").write_text(value + "\n")
     if value == "0":
         (d / "state").write_text("connected\n")
         if conf.get("never_appears"):
-            return
+            return 0
         (d / "block" / name).mkdir(parents=True)
         (d / "block" / name / "size").write_text(f"{conf.get('pv_sectors', sectors)}\n")
         os.symlink(os.path.relpath(d / "block" / name, root / "sys/block"), root / "sys/block" / name)
@@ -87,6 +91,7 @@ def hold(root, conf, path, value):
         link = root / "sys/block" / name
         if link.is_symlink():
             link.unlink()
+    return 0
 
 
 def main(root):
@@ -96,7 +101,7 @@ def main(root):
     with open(root / "writes.log", "a", encoding="ascii") as log:
         log.write(f"{path} {value}\n")
     for part, name in conf["fail"].items():
-        if part in path:
+        if part in f"{path} {value}":
             return getattr(errno, name)
     if path.endswith("/remove"):
         remove(root, conf, path)
@@ -107,7 +112,7 @@ def main(root):
     elif path.endswith("/scan"):
         scan(root, path)
     elif path.endswith("/hold"):
-        hold(root, conf, path, value)
+        return hold(root, conf, path, value)
     elif path.endswith("/unplug"):
         pass
     else:

@@ -221,6 +221,15 @@ def test_report_bad_input(tree, tmp_path, text):
     assert "bad.json" in p.stderr and p.stderr.count("\n") == 1
 
 
+def test_report_null(tree, tmp_path):
+    """Values that are not there: in the host, and a step without a name."""
+    odd, steps, out = tmp_path / "odd.json", tmp_path / "steps.json", tmp_path / "o.html"
+    odd.write_text('{"host": {"xen": null, "kernel": null, "time": 9e18, "emulation": null}, "results": []}')
+    steps.write_text('[{"name": null, "seconds": null}, {"name": "boot", "seconds": 2}, null]')
+    tree.pvhvm("report", odd, "--html", out, "--steps", steps, check=0)
+    assert "boot" in out.read_text()
+
+
 def test_report_odd_numbers(tree, tmp_path):
     odd = tmp_path / "odd.json"
     odd.write_text(json.dumps({"results": [

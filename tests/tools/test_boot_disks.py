@@ -14,18 +14,33 @@ CD = "vbd-5632"
 
 
 class Kernel(threading.Thread):
-    """Connects what is let go, but not the disks in 'broken'."""
+    """Connects what is let go, but not the disks in 'broken'; somebody has the one in 'opened' open for so many seconds."""
 
-    def __init__(self, machine, broken):
+    def __init__(self, machine, broken, opened):
         super().__init__(daemon=True)
-        self.machine, self.broken, self.end = machine, broken, threading.Event()
+        self.machine, self.broken, self.opened, self.end = machine, broken, dict(opened), threading.Event()
+
+    def close(self, vbd):
+        """Until then nothing can be written to its 'hold'."""
+        hold, now = vbd / "hold", time.monotonic()
+        if hold.is_dir() and now > self.opened[vbd.name]:
+            hold.rmdir()
+            hold.write_text("0\n")
+            del self.opened[vbd.name]
+        elif hold.is_file() and hold.read_text().strip() == "0":
+            self.opened[vbd.name] += now
+            hold.unlink()
+            hold.mkdir()
 
     def run(self):
         while not self.end.wait(0.02):
             for vbd in self.machine.bus.glob("vbd-*"):
+                if vbd.name in self.opened:
+                    self.close(vbd)
                 if not (vbd / "hold").exists():
                     continue
-                up = (vbd / "hold").read_text().strip() == "0" and vbd.name not in self.broken
+                held = (vbd / "hold").is_file() and (vbd / "hold").read_text().strip() != "0"
+                up = not held and vbd.name not in self.broken
                 # as sysfs: whoever reads sees one or the other, never half of it
                 self.machine.put("new-state", "connected" if up else "initialising").replace(vbd / "state")
                 if up:
@@ -55,18 +70,19 @@ class Machine:
         at.write_text(text + "\n")
         return at
 
-    def emulated(self, name, vendor="0x1af4"):
+    def emulated(self, name, vendor="0x1af4", cls="0x010180"):
         """A disk below a PCI function; where its deletion is written to."""
         scsi = self.root / f"devices/{name}/ata1/host0"
         scsi.mkdir(parents=True)
         self.put(f"devices/{name}/subsystem_vendor", vendor)
+        self.put(f"devices/{name}/class", cls)
         self.put(f"sys/class/scsi_host/{name}/scan", "")
         (self.sys / "block" / name).mkdir(parents=True)
         os.symlink(scsi, self.sys / "block" / name / "device")
         return self.put(f"devices/{name}/ata1/host0/delete", "")
 
-    def run(self, broken=(), patience=5):
-        kernel = Kernel(self, broken)
+    def run(self, broken=(), patience=5, opened=()):
+        kernel = Kernel(self, broken, opened)
         kernel.start()
         done = subprocess.run(
             ["dash", str(SCRIPT)], capture_output=True, text=True, timeout=60,
@@ -108,10 +124,21 @@ def test_all_connect(machine):
 
 
 def test_seen_emulated_disks_go_first(machine):
-    """A driver that is built in has found them; another controller's disk is left alone."""
-    mine, other, cd = machine.emulated("sda"), machine.emulated("sdz", "0x1000"), machine.emulated("sr0")
+    """A driver that is built in has found them; disks that have no twin are left alone."""
+    mine, others = machine.emulated("sda"), [machine.emulated("sdz", "0x1000"), machine.emulated("sr0"),
+                                             machine.emulated("sdv", cls="0x010000"), machine.emulated("sdu", cls="0x0c0330")]
     machine.run()
-    assert [f.read_text().strip() for f in (mine, other, cd)] == ["1", "", ""]
+    assert mine.read_text().strip() == "1" and [f.read_text().strip() for f in others] == [""] * 4
+
+
+@pytest.mark.parametrize("vendor, refused", [("0x1af4", True), ("0x1462", False)])
+def test_emulated_sata(machine, vendor, refused):
+    """Its driver is loaded later, and the host may keep the disks; a controller passed through has none of them."""
+    machine.put("sys/bus/pci/devices/0000:00:05.0/class", "0x010601")
+    machine.put("sys/bus/pci/devices/0000:00:05.0/subsystem_vendor", vendor)
+    said = machine.run()
+    assert ("emulated SATA" in said and "booting from the emulated disk" in said) == refused
+    assert machine.unplugged() == machine.loaded() == (not refused)
 
 
 def test_one_does_not_connect(machine):
@@ -129,6 +156,25 @@ def test_refused_unplug(machine):
     unplug.mkdir()	# nothing can be written there
     said = machine.run()
     assert "could not be unplugged: booting from the emulated disk" in said and machine.holds() == ["1", "1"]
+
+
+@pytest.mark.parametrize("seconds, held", [(1, True), (1000, False)])
+def test_twin_is_open(machine, seconds, held):
+    """What cannot be held is never there beside its emulated half."""
+    machine.emulated("sda")
+    said = machine.run(broken=("vbd-768",), patience=1, opened={"vbd-832": 1 + seconds})
+    assert (machine.get("sys/class/scsi_host/sda/scan") == "- - -") == held
+    assert ("booting from the emulated disk" in said) == held
+    if held:
+        assert machine.holds() == ["1", "1"]
+    else:
+        assert "cannot be held again: vbd-832:" in said and "pvhvm.root=0" in said and said.count("\n") == 0
+
+
+def test_last_line_without_newline(machine):
+    (machine.root / "switch.conf").write_text("disk 832\nroot")
+    machine.run()
+    assert machine.unplugged()
 
 
 @pytest.mark.parametrize("fails", ["pvhvm_platform", "pvhvm_blkfront"])

@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """pvhvm metrics: what node_exporter's textfile collector is given."""
+import os
 import re
 import stat
 import subprocess
 
 import pytest
 
-from fakeguest import MAC
+from fakeguest import MAC, PVHVM
 
 LABELS = r'[a-z_]+="(?:[^"\\\n]|\\["\\n])*"'
 SAMPLE = re.compile(rf"([a-z_][a-z0-9_]*)(?:\{{({LABELS}(?:,{LABELS})*)\}})? (-?[0-9.e+]+)")
@@ -119,6 +120,22 @@ def test_file_is_replaced(tree, tmp_path):
     assert not p.stdout and not p.stderr
     assert parse(target.read_text()) and stat.S_IMODE(target.stat().st_mode) == 0o644
     assert [f.name for f in target.parent.iterdir()] == ["pvhvm.prom"]
+
+
+def test_no_link_is_followed(tree, tmp_path):
+    """A name beside it that somebody could foresee is not written through."""
+    full(tree)
+    victim, target = tmp_path / "victim", tmp_path / "pvhvm.prom"
+    victim.write_text("precious\n")
+    p = subprocess.run(["sh", "-c", 'ln -s "$1" "$2.$$" && exec "$0" metrics --output "$2"', PVHVM, victim, target],
+                       env=dict(os.environ, PVHVM_SYSROOT=str(tree.root)), check=True, capture_output=True)
+    assert p.stderr == b"" and parse(target.read_text()) and victim.read_text() == "precious\n"
+
+
+def test_names_that_are_not_text(tree):
+    tree.xen()
+    tree.pv_nic(os.fsdecode(b"pv\xff"))
+    assert 'name="pv?"' in tree.pvhvm("metrics", check=0).stdout
 
 
 def test_no_folder(tree):

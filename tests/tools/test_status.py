@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -44,6 +45,33 @@ def test_json(tree):
     assert not disks["sda"]["switchable"] and disks["sda"]["use"] == "mounted on /"
     assert disks["sdb"]["switchable"] and disks["sdb"]["twin"] == "vbd-832"
     assert disks["vbd-832"]["held"]
+
+
+def test_names_that_are_not_text(tree):
+    """The kernel takes any bytes for a name, JSON does not."""
+    tree.xen()
+    tree.emulated_nic(os.fsdecode(b"et\xff\xc3\xa9\xe2\x82"))
+    o = json.loads(tree.pvhvm("status", "--json", check=0).stdout)
+    assert o["nics"][0]["name"] == "et?é??"
+
+
+def test_long_names_end_with_a_character(tree):
+    tree.xen()
+    tree.ide()
+    tree.emulated_disk(0, "a" * 30 + "é")
+    tree.arm()
+    assert json.loads(tree.pvhvm("status", "--json", check=0).stdout)["disks"][0]["name"] == "a" * 30
+
+
+@pytest.mark.parametrize("args", [("status",), ("status", "--json"), ("metrics",), ("--help",), ("switch", "--help"),
+                                  ("switch", "--dry-run")])
+def test_lost_output(tree, args):
+    """What was asked for and could not be written is a failure."""
+    full(tree)
+    with open("/dev/full", "w", encoding="ascii") as nowhere:
+        p = subprocess.run([PVHVM, *args], env=dict(os.environ, PVHVM_SYSROOT=str(tree.root)), check=False,
+                           stdout=nowhere, stderr=subprocess.PIPE, text=True)
+    assert p.returncode == 1 and p.stderr.splitlines()[-1] == "pvhvm: cannot write standard output: No space left on device"
 
 
 @pytest.mark.parametrize("prepare,word,advice", [

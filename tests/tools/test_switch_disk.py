@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from fakeguest import run
+from fakeguest import PVHVM, run
 
 STEPS = 6	# of one disk: flush, delete, let go, wait, persist, unplug
 
@@ -64,6 +64,39 @@ def test_other_size_is_undone(disk):
     before = state(disk)
     p = switch(disk, check=1)
     assert "xvdb has 4096 sectors but sdb had 2048" in p.stderr and state(disk) == before
+
+
+def test_disk_that_is_looked_at(disk):
+    """udev reads what has just appeared: it can be held a moment later."""
+    disk.arm(pv_sectors=4096, opened=3)
+    before = state(disk)
+    p = switch(disk, check=1)
+    assert "could not undo" not in p.stderr and state(disk) == before
+
+
+def test_never_both_halves(disk):
+    """A twin that stays open cannot be held: its emulated half stays away."""
+    disk.arm(pv_sectors=4096, opened=1000000)
+    p = switch(disk, "--json", check=7)
+    assert "vbd-832 cannot be held again (Device or resource busy), so sdb stays away" in p.stderr
+    assert state(disk) == (["xvdb"], "0", False) and not any("scan" in w for w in disk.writes())
+    assert [s["state"] for s in json.loads(p.stdout)["steps"][:4]] == ["done", "done", "undo-failed", "failed"]
+
+
+def test_read_only_etc(disk):
+    """What could not be written need not be put back."""
+    etc = disk.root / "etc/pvhvm"
+    etc.mkdir()
+    run("mount", "-t", "tmpfs", "tmpfs", etc)
+    try:
+        disk.put("etc/pvhvm/switch.conf", "nic 00:16:3e:01:02:03\n")
+        run("mount", "-o", "remount,ro", etc)
+        before = state(disk)
+        p = switch(disk, check=1)
+        assert "cannot write /etc/pvhvm/switch.conf: Read-only" in p.stderr and p.stderr.count("\n") == 1
+        assert state(disk) == before
+    finally:
+        run("umount", etc)
 
 
 def test_disk_that_does_not_come(disk):
@@ -142,6 +175,19 @@ def test_root_stays(disk):
     assert "unplug" not in " ".join(disk.writes())
 
 
+def test_sata_is_not_unplugged(tree, net):
+    """All are switched, but not every host would take them away."""
+    tree.net = net
+    tree.xen()
+    tree.ide(cls=0x010601, driver="ahci")
+    tree.emulated_disk(2, "sdb", number="8:16")
+    tree.vbd(832, "xvdb")
+    tree.arm()
+    p = switch(tree, check=0)
+    assert "sdb is now xvdb" in p.stdout and "not every host can unplug SATA disks" in p.stdout
+    assert "not every emulated disk is switched" not in p.stdout and "unplug" not in " ".join(tree.writes())
+
+
 def test_not_held_twin(disk):
     """xvdb as vdev: both are visible, so nothing is let go."""
     disk.emulated_disk(3, "sdd", number="8:48")
@@ -151,8 +197,9 @@ def test_not_held_twin(disk):
     assert "sdd is now xvdd" in p.stdout and not any("hold" in w for w in disk.writes())
 
 
-def test_nic_failure_keeps_final_disk_step(disk):
-    """Each class ends with what cannot be undone: later failures stop there."""
+@pytest.fixture
+def both(disk):
+    """The disk, and a NIC."""
     from fakeguest import MAC
     disk.emulated_nic()
     disk.pv_nic()
@@ -160,9 +207,21 @@ def test_nic_failure_keeps_final_disk_step(disk):
     disk.net.cable("pv0", MAC)
     disk.net.g("link", "set", "eth0", "up")
     disk.arm(limbo=disk.net.limbo, guest=disk.net.guest)
-    p = switch(disk, check=1, env={"PVHVM_FAIL_STEP": str(STEPS + 3)})
-    assert "steps 1 to 6 stay done" in p.stdout
-    assert state(disk)[0] == ["xvdb"] and "pv0" in disk.net.g("link")
+    return disk
+
+
+def test_nic_failure_keeps_final_disk_step(both):
+    """Each class ends with what cannot be undone: later failures stop there."""
+    p = switch(both, check=7, env={"PVHVM_FAIL_STEP": str(STEPS + 3)})
+    assert "steps 1 to 6 stay done" in p.stdout and "; steps 1 to 6 stay done" in p.stderr
+    assert state(both)[0] == ["xvdb"] and "pv0" in both.net.g("link")
+
+
+def test_refusal_after_a_final_step_has_changed_something(both):
+    both.arm(fail={"unplug nics": "EBUSY"})
+    p = switch(both, check=7)
+    assert "unplug of nics refused" in p.stderr and "; steps 1 to 6 stay done" in p.stderr
+    assert state(both)[0] == ["xvdb"] and "pv0" in both.net.g("link")
 
 
 def test_boot(disk):
@@ -184,7 +243,7 @@ def test_boot_when_the_initramfs_did_it(disk):
 def test_root(disk):
     """Remembered beside what is there, kept by later switches, forgotten with the rest."""
     conf = disk.root / "etc/pvhvm/switch.conf"
-    assert "would add" in switch(disk, "--root", "--dry-run", check=0).stdout and not conf.exists()
+    assert "add 'root'" in switch(disk, "--root", "--dry-run", check=0).stdout and not conf.exists()
     disk.put("etc/pvhvm/switch.conf", "nic 00:16:3e:01:02:03\n")
     assert "next boot" in switch(disk, "--root", check=0).stdout
     assert "already" in switch(disk, "--root", check=4).stderr
@@ -194,3 +253,33 @@ def test_root(disk):
     switch(disk, "--root", "--forget", check=2)
     switch(disk, "--forget", check=0)
     assert not conf.exists()
+
+
+def test_root_half_done(disk):
+    """What the initramfs does not have is not remembered, or not forgotten; so it can be tried again."""
+    conf, before = disk.root / "etc/pvhvm/switch.conf", "# mine\nnic 00:16:3e:01:02:03\n"
+    disk.put("etc/pvhvm/switch.conf", before)
+    p = switch(disk, "--root", check=1, env={"PVHVM_FAIL_STEP": "2"})
+    assert conf.read_text() == before and "next boot" not in p.stdout
+    switch(disk, "--root", check=0)
+    for step in ("2", "2+"):
+        switch(disk, "--forget", check=1, env={"PVHVM_FAIL_STEP": step})
+        assert "root" in conf.read_text().splitlines()
+    switch(disk, "--forget", "--dry-run", check=0)
+    switch(disk, "--forget", check=0)
+    assert not conf.exists()
+
+
+def test_boot_with_nothing_left(disk):
+    """The initramfs has handed over all there is: nothing to complain about."""
+    switch(disk, "--disk", "sdb", "--no-persist", check=0)
+    disk.put("etc/pvhvm/switch.conf", "root\n")
+    assert switch(disk, "--boot", check=0).stderr == ""
+
+
+def test_lost_output_is_not_a_lost_disk(disk):
+    """Nobody may read it any more, and the disk is switched all the same."""
+    with open("/dev/full", "w", encoding="ascii") as full:
+        p = subprocess.run(["ip", "netns", "exec", disk.net.guest, PVHVM, "switch"], stdout=full, stderr=subprocess.PIPE,
+                           env=dict(os.environ, PVHVM_SYSROOT=str(disk.root)), check=False)
+    assert p.returncode == 0 and p.stderr == b"" and state(disk)[0] == ["xvdb"]

@@ -190,7 +190,7 @@ def test_each_failure_is_undone(one, step):
 
 def test_what_follows_the_unplug_undoes_nothing(one):
     tree, net = one
-    p = tree.pvhvm("switch", netns=net.guest, check=1, env={"PVHVM_FAIL_STEP": str(STEPS + 1)})
+    p = tree.pvhvm("switch", netns=net.guest, check=7, env={"PVHVM_FAIL_STEP": str(STEPS + 1)})
     assert f"steps 1 to {STEPS} stay done" in p.stdout
     assert "pv0" not in net.g("link") and "10.9.0.2/24" in net.g("addr", "show", "eth0")
 
@@ -265,11 +265,51 @@ def test_no_carrier_is_undone(one):
     assert same(net, before)
 
 
-def test_failing_undo_says_so(one):
+def test_twin_stays_without_the_emulated_one(one):
+    """What does not come back to the bus leaves the twin as the only one: it keeps everything."""
     tree, net = one
     tree.arm(fail={"unplug": "EBUSY", "rescan": "EIO"})
+    before = picture(net)
     p = tree.pvhvm("switch", netns=net.guest, check=7)
-    assert "undoing step 8 failed" in p.stderr
+    assert "undoing step 8 failed: cannot rescan" in p.stderr and "so eth0 stays PV: a reboot" in p.stderr
+    assert same(net, before) and "pv0" not in net.g("link")
+    assert not (tree.root / "etc/pvhvm/switch.conf").exists()
+
+
+def no_carrier_on_return(tree, net, wait_for_it):
+    """Undo all when the emulated card is back on the bus, but dead; its far end comes up later, or not."""
+    hook = tree.root / "write-hook"
+    hook.write_text(hook.read_text().replace("sys.exit(", "import subprocess\nif sys.argv[1].endswith('/remove'):\n"
+                    f"    subprocess.run(['ip', '-n', '{net.host}', 'link', 'set', '{net.emu_far}', 'down'])\nsys.exit("))
+    p = subprocess.Popen(["ip", "netns", "exec", net.guest, PVHVM, "switch", "--wait", "1"],
+                         env=dict(os.environ, PVHVM_SYSROOT=str(tree.root), PVHVM_FAIL_STEP="8+"),
+                         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    wait(lambda: "NO-CARRIER" in net.g("link", "show", "dev", "eth0", check=False), 60)
+    if wait_for_it:
+        time.sleep(3)
+        net.h("link", "set", net.emu_far, "up")
+    _, err = p.communicate(timeout=60)
+    assert p.returncode == 1, err
+    return err
+
+
+def test_late_carrier_in_an_undo(one):
+    tree, net = one
+    before = picture(net)
+    assert "no carrier" not in no_carrier_on_return(tree, net, True)
+    assert same(net, before)
+
+
+def test_no_carrier_in_an_undo(one):
+    """It has all it needs as soon as there is one."""
+    tree, net = one
+    add_macvlan(net)
+    before, upper = picture(net), upper_picture(net)
+    assert "eth0 has no carrier yet" in no_carrier_on_return(tree, net, False)
+    assert "10.9.0.2/24" in net.g("addr", "show", "dev", "eth0") and "10.40.0.2/24" in net.g("addr", "show", "dev", "mv0")
+    net.h("link", "set", net.emu_far, "up")
+    wait(lambda: "NO-CARRIER" not in net.g("link", "show", "dev", "mv0"))
+    assert same(net, before) and upper_picture(net) == upper
 
 
 def test_hangup_does_not_stop_it(one):
@@ -319,6 +359,16 @@ def test_terminate_is_undone(one):
     p.terminate()
     _, err = p.communicate(timeout=60)
     assert p.returncode == 1 and same(net, before), err
+
+
+def test_terminate_after_the_unplug_changes_nothing(one):
+    """There is nothing to go back to."""
+    tree, net = one
+    hook = tree.root / "write-hook"
+    hook.write_text(hook.read_text().replace("sys.exit(", "import os\n"
+                    "if sys.argv[2] == 'nics':\n    os.kill(os.getppid(), 15)\nsys.exit("))
+    p = tree.pvhvm("switch", netns=net.guest, check=0)
+    assert "eth0 is now PV" in p.stdout
 
 
 def test_interface_that_is_down(one):
