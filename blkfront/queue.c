@@ -395,7 +395,7 @@ static void queue_await_completed(struct blkf_queue *q)
 	for (i = 0; q->shadow && i < q->depth; i++)
 		/* pairs with request_complete() */
 		while (smp_load_acquire(&q->shadow[i].state) == BLKF_REQ_DONE)
-			msleep(1);
+			usleep_range(1000, 2000);
 }
 
 /*
