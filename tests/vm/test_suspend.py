@@ -76,7 +76,7 @@ def busy_guest(guest, seconds, lines=LINES):
     unplug_nics(guest)
     guest.load("blkfront")
     dev = "/dev/" + switch_by_hand(guest)
-    guest.sh("(xenstore-watch -n 100 data/pvhvm-watched >/tmp/watched 2>&1 &)")
+    guest.sh("(xenstore-watch -n 100000 data/pvhvm-watched >/tmp/watched 2>&1 &)")
     guest.wait("grep -q . /tmp/watched")
     start_stream(guest, lines)
     start_fio(guest, dev, seconds)
