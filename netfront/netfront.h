@@ -574,6 +574,8 @@ bool netf_tx_frame(struct netf_queue *q, struct xdp_frame *frame);
  */
 int netf_tx_mcast(struct netf_queue *q, const u8 *addr, bool add);
 
+/* ---- tx_reap.c ---- */
+
 /**
  * netf_tx_reap() - take in responses, free packets, wake the queue
  * @budget: NAPI's; 0 is netpoll's, which goes no further than an XDP frame
