@@ -462,18 +462,20 @@ static blk_status_t request_unsupported(struct blkf_queue *q,
 	}
 }
 
-/* Is every page of an answered request ours again? grant_lock held. */
+/* Is every page of an answered request ours again? */
 static bool request_end_grants(struct blkf_queue *q, struct blkf_shadow *sh)
 {
+	spin_lock(&q->grant_lock);
 	while (sh->nr) {
 		grant_ref_t ref = sh->page[sh->nr - 1].ref;
 
 		if (!pvhvm_grant_end(ref))
-			return false;
+			break;
 		pvhvm_grant_put(&q->grants, ref);
 		sh->nr--;
 	}
-	return true;
+	spin_unlock(&q->grant_lock);
+	return !sh->nr;
 }
 
 /* Return: NULL, or what is wrong with the response; it then has no effect. */
@@ -525,7 +527,6 @@ unsigned int blkf_request_reap(struct blkf_queue *q, int budget, bool *rest)
 	if (unlikely(q->dev->pdev->quarantined))
 		return BLKF_NONE;
 	lockdep_assert_held(&q->reap_lock);
-	spin_lock(&q->grant_lock);
 	do {
 		RING_IDX prod = READ_ONCE(q->ring.sring->rsp_prod);
 
@@ -564,7 +565,6 @@ unsigned int blkf_request_reap(struct blkf_queue *q, int budget, bool *rest)
 		}
 		RING_FINAL_CHECK_FOR_RESPONSES(&q->ring, more);
 	} while (more);
-	spin_unlock(&q->grant_lock);
 	if (unlikely(why))
 		blkf_queue_breach(q, why);
 	return head;
