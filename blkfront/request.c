@@ -204,7 +204,7 @@ static bool request_push(struct blkf_queue *q)
 
 	if (!q->unsent)
 		return false;
-	q->unsent = 0;
+	WRITE_ONCE(q->unsent, 0);
 	RING_PUSH_REQUESTS_AND_CHECK_NOTIFY(&q->ring, notify);
 	if (notify)
 		q->stats.doorbells++;
@@ -213,10 +213,16 @@ static bool request_push(struct blkf_queue *q)
 	return notify;
 }
 
+/*
+ * Without the lock, who sees nothing unsent need not have it: what he has put
+ * on the ring before, somebody has pushed since.
+ */
 static void request_flush_ring(struct blkf_queue *q)
 {
 	bool notify;
 
+	if (!READ_ONCE(q->unsent))
+		return;
 	spin_lock(&q->send_lock);
 	notify = request_push(q);
 	spin_unlock(&q->send_lock);
@@ -239,9 +245,14 @@ static struct blkif_request *request_slot(struct blkf_queue *q)
 	return RING_GET_REQUEST(&q->ring, q->ring.req_prod_pvt);
 }
 
-/* The slot is filled in; send_lock held. From here on it may be answered. */
-static void request_commit(struct blkf_queue *q, struct blkf_shadow *sh,
-			   struct request *rq, u8 op, u8 indirect_op)
+/*
+ * The slot is filled in; send_lock held. From here on it may be answered. The
+ * @last of a batch is pushed with all before it.
+ * Return: does the backend want to be told, once the lock is given back?
+ */
+static bool request_commit(struct blkf_queue *q, struct blkf_shadow *sh,
+			   struct request *rq, u8 op, u8 indirect_op,
+			   bool last)
 {
 	sh->rq = rq;
 	sh->op = op;
@@ -251,9 +262,10 @@ static void request_commit(struct blkf_queue *q, struct blkf_shadow *sh,
 	/* pairs with request_answered(): all of @sh is seen before its state */
 	smp_store_release(&sh->state, BLKF_REQ_SENT);
 	WRITE_ONCE(q->ring.req_prod_pvt, q->ring.req_prod_pvt + 1);
-	q->unsent++;
+	WRITE_ONCE(q->unsent, q->unsent + 1);
 	q->stats.requests++;
 	q->stats.segments += sh->nr;
+	return last && request_push(q);
 }
 
 static void request_fill_direct(struct blkf_queue *q, struct blkif_request *req,
@@ -286,12 +298,13 @@ static void request_fill_indirect(struct blkf_queue *q,
 }
 
 static blk_status_t request_send_rw(struct blkf_queue *q, struct request *rq,
-				    struct blkf_shadow *sh)
+				    struct blkf_shadow *sh, bool last)
 {
 	struct blkif_request_segment few[BLKF_SEGS_DIRECT], *seg = few;
 	u8 op = rq_data_dir(rq) == WRITE ? BLKIF_OP_WRITE : BLKIF_OP_READ;
 	struct blkif_request *slot;
 	blk_status_t status;
+	bool notify;
 
 	if (unlikely(request_is_large(q, rq)))
 		return request_split(q, rq);
@@ -314,21 +327,24 @@ static blk_status_t request_send_rw(struct blkf_queue *q, struct request *rq,
 	}
 	if (seg == few) {
 		request_fill_direct(q, slot, rq, op, sh->nr, seg);
-		request_commit(q, sh, rq, op, op);
+		notify = request_commit(q, sh, rq, op, op, last);
 	} else {
 		request_fill_indirect(q, slot, rq, op, sh);
-		request_commit(q, sh, rq, BLKIF_OP_INDIRECT, op);
+		notify = request_commit(q, sh, rq, BLKIF_OP_INDIRECT, op, last);
 		q->stats.indirect++;
 	}
 	spin_unlock(&q->send_lock);
+	if (notify)
+		pvhvm_evtchn_notify(&q->ch);
 	return BLK_STS_OK;
 }
 
 static blk_status_t request_send_flush(struct blkf_queue *q, struct request *rq,
-				       struct blkf_shadow *sh)
+				       struct blkf_shadow *sh, bool last)
 {
 	u8 op = blkf_limits_flush_op(q->dev);
 	struct blkif_request *slot;
+	bool notify = false;
 
 	if (op == BLKF_OP_NONE) {
 		blk_mq_start_request(rq);
@@ -340,19 +356,22 @@ static blk_status_t request_send_flush(struct blkf_queue *q, struct request *rq,
 	slot = request_slot(q);
 	if (slot) {
 		request_fill_direct(q, slot, rq, op, 0, NULL);
-		request_commit(q, sh, rq, op, op);
+		notify = request_commit(q, sh, rq, op, op, last);
 	}
 	spin_unlock(&q->send_lock);
+	if (notify)
+		pvhvm_evtchn_notify(&q->ch);
 	return slot ? BLK_STS_OK : BLK_STS_RESOURCE;
 }
 
 static blk_status_t request_send_discard(struct blkf_queue *q,
 					 struct request *rq,
-					 struct blkf_shadow *sh)
+					 struct blkf_shadow *sh, bool last)
 {
 	bool secure = req_op(rq) == REQ_OP_SECURE_ERASE;
 	struct blkif_request_discard *req;
 	struct blkf_dev *dev = q->dev;
+	bool notify = false;
 
 	BUILD_BUG_ON(sizeof(*req) > sizeof(struct blkif_request));
 	if (!dev->discard || test_bit(BLKF_NO_DISCARD, &dev->degraded) ||
@@ -369,25 +388,29 @@ static blk_status_t request_send_discard(struct blkf_queue *q,
 		req->id = rq->tag;
 		req->sector_number = blk_rq_pos(rq);
 		req->nr_sectors = blk_rq_sectors(rq);
-		request_commit(q, sh, rq, BLKIF_OP_DISCARD, BLKIF_OP_DISCARD);
+		notify = request_commit(q, sh, rq, BLKIF_OP_DISCARD,
+					BLKIF_OP_DISCARD, last);
 	}
 	spin_unlock(&q->send_lock);
+	if (notify)
+		pvhvm_evtchn_notify(&q->ch);
 	return req ? BLK_STS_OK : BLK_STS_RESOURCE;
 }
 
-static blk_status_t request_send(struct blkf_queue *q, struct request *rq)
+static blk_status_t request_send(struct blkf_queue *q, struct request *rq,
+				 bool last)
 {
 	struct blkf_shadow *sh = &q->shadow[rq->tag];
 
 	switch (req_op(rq)) {
 	case REQ_OP_READ:
 	case REQ_OP_WRITE:
-		return request_send_rw(q, rq, sh);
+		return request_send_rw(q, rq, sh, last);
 	case REQ_OP_FLUSH:
-		return request_send_flush(q, rq, sh);
+		return request_send_flush(q, rq, sh, last);
 	case REQ_OP_DISCARD:
 	case REQ_OP_SECURE_ERASE:
-		return request_send_discard(q, rq, sh);
+		return request_send_discard(q, rq, sh, last);
 	default:
 		return BLK_STS_NOTSUPP;
 	}
@@ -418,7 +441,8 @@ static blk_status_t request_queue(struct blk_mq_hw_ctx *hctx,
 	/* quiesced before it goes down, so it stays up until we are through */
 	if (unlikely(!READ_ONCE(q->dev->live)))
 		return request_refuse(q->dev);
-	status = request_send(q, bd->rq);
+	status = request_send(q, bd->rq, bd->last);
+	/* what did not get onto the ring did not push what came before it */
 	if (bd->last || status)
 		request_flush_ring(q);
 	return status;
@@ -462,18 +486,20 @@ static blk_status_t request_unsupported(struct blkf_queue *q,
 	}
 }
 
-/* Is every page of an answered request ours again? grant_lock held. */
+/* Is every page of an answered request ours again? */
 static bool request_end_grants(struct blkf_queue *q, struct blkf_shadow *sh)
 {
+	spin_lock(&q->grant_lock);
 	while (sh->nr) {
 		grant_ref_t ref = sh->page[sh->nr - 1].ref;
 
 		if (!pvhvm_grant_end(ref))
-			return false;
+			break;
 		pvhvm_grant_put(&q->grants, ref);
 		sh->nr--;
 	}
-	return true;
+	spin_unlock(&q->grant_lock);
+	return !sh->nr;
 }
 
 /* Return: NULL, or what is wrong with the response; it then has no effect. */
@@ -525,7 +551,6 @@ unsigned int blkf_request_reap(struct blkf_queue *q, int budget, bool *rest)
 	if (unlikely(q->dev->pdev->quarantined))
 		return BLKF_NONE;
 	lockdep_assert_held(&q->reap_lock);
-	spin_lock(&q->grant_lock);
 	do {
 		RING_IDX prod = READ_ONCE(q->ring.sring->rsp_prod);
 
@@ -564,7 +589,6 @@ unsigned int blkf_request_reap(struct blkf_queue *q, int budget, bool *rest)
 		}
 		RING_FINAL_CHECK_FOR_RESPONSES(&q->ring, more);
 	} while (more);
-	spin_unlock(&q->grant_lock);
 	if (unlikely(why))
 		blkf_queue_breach(q, why);
 	return head;
