@@ -196,7 +196,7 @@ void clock_suspend(void)
 }
 
 /**
- * clock_resume() - go on with another host's time
+ * clock_resume() - go on, perhaps with another host's time
  *
  * The clocksource continues where it was: whatever is measured with it has not
  * felt the suspend. Context: as clock_suspend().

@@ -87,6 +87,9 @@ static int stop_here(void)
 	answer = ask_xen();
 	if (!answer)
 		rebuild();
+	else if (answer > 0)
+		/* To write a checkpoint takes time, too. */
+		clock_resume();
 	return answer;
 }
 
