@@ -21,6 +21,8 @@ static const char *const folders[] = { "ipv4/conf", "ipv6/conf", "ipv4/neigh", "
 #define GEN_MODE_NONE "1"
 #define ARP_IGNORE "arp_ignore"
 #define ARP_IGNORE_ALL "8"
+#define LOCKTIME "locktime"
+#define LOCKTIME_NONE "0"
 
 struct value {
 	int folder;
@@ -144,17 +146,28 @@ void ifconf_autoconf(const struct ifconf *conf, const char *ifname, int on)
 		put(path, mode);
 }
 
-void ifconf_arp(const struct ifconf *conf, const char *ifname, int on)
+/* Another value for a while; NULL: as @conf has it. */
+static void set_meanwhile(const struct ifconf *conf, const char *ifname, int folder,
+			  const char *name, const char *text)
 {
-	const char *text = on ? NULL : ARP_IGNORE_ALL;
 	char path[512];
 
-	for (int i = 0; i < conf->n && on; i++)
-		if (conf->v[i].folder == 0 && !strcmp(conf->v[i].name, ARP_IGNORE))
+	for (int i = 0; i < conf->n && !text; i++)
+		if (conf->v[i].folder == folder && !strcmp(conf->v[i].name, name))
 			text = conf->v[i].text;
-	path_of(path, sizeof(path), 0, ifname, ARP_IGNORE);
+	path_of(path, sizeof(path), folder, ifname, name);
 	if (text)
 		put(path, text);
+}
+
+void ifconf_arp(const struct ifconf *conf, const char *ifname, int on)
+{
+	set_meanwhile(conf, ifname, 0, ARP_IGNORE, on ? NULL : ARP_IGNORE_ALL);
+}
+
+void ifconf_believe_at_once(const struct ifconf *conf, const char *ifname, int on)
+{
+	set_meanwhile(conf, ifname, 2, LOCKTIME, on ? LOCKTIME_NONE : NULL);
 }
 
 void ifconf_free(struct ifconf *conf)

@@ -27,6 +27,13 @@ void ifconf_autoconf(const struct ifconf *conf, const char *ifname, int on);
  */
 void ifconf_arp(const struct ifconf *conf, const char *ifname, int on);
 
+/**
+ * ifconf_believe_at_once() - does it believe each ARP reply?
+ * @on: 1 as soon as it comes, 0 as @conf has it: for a second (locktime) the
+ *	first reply counts, and another one of somebody who has just moved does not
+ */
+void ifconf_believe_at_once(const struct ifconf *conf, const char *ifname, int on);
+
 void ifconf_free(struct ifconf *conf);
 
 #endif

@@ -508,8 +508,10 @@ static int refresh(void *arg, struct why *why)
 	struct nic_switch *ns = arg;
 
 	(void)why;
+	ifconf_believe_at_once(ns->cfg.conf, ns->name, 1);
 	probe_refresh(ns->pv, ns->cfg.mac, ns->cfg.peers, ns->cfg.nr_peers,
 		      sysfs_is_moved() ? REFRESH_SECONDS_MOVED : REFRESH_SECONDS);
+	ifconf_believe_at_once(ns->cfg.conf, ns->name, 0);
 	return PVHVM_OK;
 }
 
