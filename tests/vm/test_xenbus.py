@@ -114,7 +114,7 @@ def test_words_that_are_not_offered_stay(guest):
 
 
 def test_a_flood_of_events(guest):
-    """A backend that writes faster than anybody can look costs no memory, and is heard when it is done."""
+    """A backend that writes faster than anybody can look, and then has something to say, is heard."""
     pv_up(guest)
     events = "cat /sys/devices/pvhvm/xenstore/watch_events"
     before = int(guest.sh(events))
