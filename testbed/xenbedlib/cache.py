@@ -10,7 +10,9 @@ import fcntl
 import hashlib
 import os
 import pathlib
+import re
 import shutil
+import subprocess
 import tempfile
 
 from . import progress
@@ -43,8 +45,22 @@ def file_bytes(*paths):
     return b"".join(pathlib.Path(p).read_bytes() for p in paths)
 
 
+def _mounts_in(path):
+    """What is mounted in a tree, the innermost first."""
+    top = str(path.resolve()) + "/"
+    lines = pathlib.Path("/proc/self/mountinfo").read_text(errors="surrogateescape").splitlines()
+    places = [re.sub(r"\\(\d{3})", lambda m: chr(int(m[1], 8)), line.split()[4]) for line in lines]
+    return [place for place in reversed(places) if place.startswith(top)]
+
+
 def remove_tree(path):
-    """Removes a tree without following anything out of it."""
+    """Removes a tree without following anything out of it.
+
+    A bootstrap that was killed leaves the host's /proc, /sys, /dev mounted in its.
+    """
+    for place in _mounts_in(path):
+        if subprocess.run(["umount", "--lazy", place], check=False).returncode:
+            raise BedError(f"{place} is still mounted and cannot be unmounted: do that by hand, then try again")
     if path.is_symlink() or path.is_file():
         path.unlink()
     elif path.exists():
