@@ -289,9 +289,11 @@ static void device_carrier_changed(struct pvhvm_xs_watch *watch,
 {
 	struct netf_dev *nd = container_of(watch, struct netf_dev,
 					   carrier_watch);
+	/* Whatever changes after this is told by another event. */
+	bool carrier = netf_read_carrier(watch->path);
 
 	rtnl_lock();
-	nd->feat.carrier = netf_read_carrier(watch->path);
+	nd->feat.carrier = carrier;
 	if (!nd->live || nd->broken || !nd->feat.carrier)
 		netif_carrier_off(nd->netdev);
 	else
