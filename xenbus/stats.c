@@ -44,6 +44,7 @@ static struct dev_ext_attribute stats_table[] = {
 	STATS_ATTR(retries),
 	STATS_ATTR(watch_events),
 	STATS_ATTR(stale_events),
+	STATS_ATTR(merged_events),
 	STATS_ATTR(dropped_events),
 	STATS_ATTR(quarantines),
 	STATS_ATTR(pending),

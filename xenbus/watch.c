@@ -89,6 +89,8 @@ static bool watch_queue(struct watch_item *item)
 	spin_unlock(&watch.lock);
 	if (!w)
 		xenbus_count(stale_events);
+	else if (!queue)
+		xenbus_count(merged_events);
 	return queue;
 }
 

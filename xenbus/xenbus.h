@@ -56,6 +56,7 @@ struct xenbus_stats {
 	atomic_t retries;
 	atomic_t watch_events;
 	atomic_t stale_events;
+	atomic_t merged_events;
 	atomic_t dropped_events;
 	atomic_t quarantines;
 

@@ -116,11 +116,13 @@ def test_words_that_are_not_offered_stay(guest):
 def test_a_flood_of_events(guest):
     """A backend that writes faster than anybody can look, and then has something to say, is heard."""
     pv_up(guest)
-    events = "cat /sys/devices/pvhvm/xenstore/watch_events"
+    counts = "/sys/devices/pvhvm/xenstore"
+    events = f"cat {counts}/watch_events"
     before = int(guest.sh(events))
     guest.bed.dom0(f"set --; i=0; while [ $i -lt 1000 ]; do set -- \"$@\" {backend(guest)}/state 4; i=$((i + 1)); done; "
                    "for i in 1 2 3; do xenstore-write \"$@\"; done", stall=120)
     guest.wait(f"[ $({events}) -ge {before + 3000} ]", 60)
+    print("merged", guest.read(f"{counts}/merged_events"))
     guest.bed.dom0(f"xenstore-write {backend(guest)}/carrier 0")
     guest.wait(f"[ $(cat /sys/class/net/{guest.pv_nic()}/carrier) = 0 ]")
     guest.bed.dom0(f"xenstore-write {backend(guest)}/carrier 1")
