@@ -70,6 +70,7 @@ struct blkf_page {
 /**
  * struct blkf_shadow - what we remember of a request that the backend has
  * @rq: the block layer's
+ * @id: its number on the ring: our index
  * @state: enum blkf_req_state; the consuming side reads it without a lock
  * @op, @indirect_op: what was asked for
  * @result: how it went, from the response until it is completed
@@ -88,6 +89,7 @@ struct blkf_shadow {
 	u8 indirect_op;
 	bool again;
 	blk_status_t result;
+	u16 id;
 	u16 next;
 	u16 nr;
 	int cpu;
@@ -96,6 +98,9 @@ struct blkf_shadow {
 };
 
 #define BLKF_NONE		U16_MAX
+
+/* All hardware queues may come to share one ring. */
+static_assert(BLKF_QUEUES_MAX * 32 << BLKF_RING_ORDER_MAX < BLKF_NONE);
 
 /**
  * struct blkf_stats - one queue's counters; names in sysfs.c
@@ -129,7 +134,7 @@ struct blkf_stats {
  * @follow: where the interrupt is wanted, if it @follows; @reap_lock
  * @polled: no interrupts: whoever waits looks by himself
  * @unsent: requests in the ring that the backend was not told of; @send_lock
- * @depth: request numbers, fixed from the first connect on
+ * @depth: request numbers: those of each hardware queue that uses it
  * @max_segs: segments that a request may have on this connection
  * @shadow: @depth of them
  * @pages: backing of all shadows' page arrays
@@ -172,6 +177,18 @@ struct blkf_queue {
 	struct blkf_stats stats;
 };
 
+/**
+ * struct blkf_lane - a hardware queue of the block layer
+ * @dev: its device
+ * @q: the ring it uses on this connection, perhaps with others
+ * @base: request number there of its tag 0
+ */
+struct blkf_lane {
+	struct blkf_dev *dev;
+	struct blkf_queue *q;
+	unsigned int base;
+};
+
 /* Where a device stands; the words of sysfs "state" are the bus's. */
 enum blkf_state {
 	BLKF_HELD,		/* its emulated twin may be in use */
@@ -204,6 +221,10 @@ enum blkf_degrade {
  * @deleted: the block layer will send none any more; @queues_mutex
  * @nr_queues: rings of this connection; @nr_queues_max: what @queue has
  * @nr_poll: the last of @nr_queues, whose completions are polled for
+ * @nr_lanes, @nr_poll_lanes: the same of the disk's hardware queues: what the
+ *	first connection had
+ * @lane: changes while the queues are down
+ * @depth: tags of a hardware queue, fixed from the first connect on
  * @open_lock: @openers, @closing
  * @closing: no opener is let in any more
  * @close_wanted: the backend closes; do so when the last opener has left
@@ -235,10 +256,13 @@ struct blkf_dev {
 	unsigned int nr_queues;
 	unsigned int nr_queues_max;
 	unsigned int nr_poll;
+	unsigned int nr_lanes;
+	unsigned int nr_poll_lanes;
 	unsigned int ring_order;
 	unsigned int depth;
 	unsigned int max_segs;
 	struct blkf_queue *queue;
+	struct blkf_lane *lane;
 
 	struct blkf_props props;
 	bool flush_cache;

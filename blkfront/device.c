@@ -27,6 +27,7 @@ static void device_free(struct kref *kref)
 {
 	struct blkf_dev *dev = container_of(kref, struct blkf_dev, kref);
 
+	kfree(dev->lane);
 	kfree(dev->queue);
 	kfree(dev);
 }
@@ -446,13 +447,15 @@ static struct blkf_dev *device_alloc(struct pvhvm_device *pdev)
 						   nr, BLKF_QUEUES_MAX);
 	dev->queue = kcalloc(dev->nr_queues_max, sizeof(*dev->queue),
 			     GFP_KERNEL);
-	if (!dev->queue) {
-		kfree(dev);
+	dev->lane = kcalloc(dev->nr_queues_max, sizeof(*dev->lane), GFP_KERNEL);
+	if (!dev->queue || !dev->lane) {
+		blkf_dev_put(dev);
 		return NULL;
 	}
 	for (i = 0; i < dev->nr_queues_max; i++) {
 		struct blkf_queue *q = &dev->queue[i];
 
+		dev->lane[i].dev = dev;
 		q->dev = dev;
 		q->index = i;
 		spin_lock_init(&q->send_lock);

@@ -64,8 +64,8 @@ static int disk_init_tags(struct blkf_dev *dev)
 
 	memset(set, 0, sizeof(*set));
 	set->ops = &blkf_mq_ops;
-	set->nr_hw_queues = dev->nr_queues;
-	set->nr_maps = dev->nr_poll ? HCTX_MAX_TYPES : 1;
+	set->nr_hw_queues = dev->nr_lanes;
+	set->nr_maps = dev->nr_poll_lanes ? HCTX_MAX_TYPES : 1;
 	set->queue_depth = dev->depth;
 	set->numa_node = NUMA_NO_NODE;
 	set->flags = DISK_TAG_SET_FLAGS;

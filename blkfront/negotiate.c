@@ -11,32 +11,17 @@
 #include <xen-public/io/protocols.h>
 
 /*
- * A disk that is there already has as many hardware queues as its rings had.
- * More are of no use to it. For fewer the block layer must have no request,
- * not even one that waits to be sent again: those fail.
+ * A disk that is there already keeps its hardware queues: a request that waits
+ * to be sent again belongs to one. More rings are of no use to it, and fewer
+ * are shared.
  */
-static void negotiate_shrink(struct blkf_dev *dev, unsigned int nr)
-{
-	unsigned int have = dev->tag_set.nr_hw_queues;
-
-	if (nr >= have)
-		return;
-	dev_warn(&dev->pdev->dev,
-		 "%s: the backend takes %u rings instead of %u, requests in flight fail\n",
-		 dev->name, nr, have);
-	blkf_queues_down(dev, BLKF_DOWN_FAIL);
-	blk_mq_update_nr_hw_queues(&dev->tag_set, nr);
-	blkf_queues_down(dev, BLKF_DOWN_KEEP);
-}
-
 static void negotiate_choose_queues(struct blkf_dev *dev, unsigned int offered)
 {
 	unsigned int nr;
 
 	if (dev->disk) {
-		nr = clamp(offered, 1u, dev->tag_set.nr_hw_queues);
-		negotiate_shrink(dev, nr);
-		dev->nr_poll = min(dev->nr_poll, nr - 1);
+		nr = clamp(offered, 1u, dev->nr_lanes);
+		dev->nr_poll = min(dev->nr_poll_lanes, nr - 1);
 	} else {
 		nr = blkf_queues(blkf_param_queues(), num_online_cpus(),
 				 offered);
@@ -44,6 +29,8 @@ static void negotiate_choose_queues(struct blkf_dev *dev, unsigned int offered)
 						min(offered,
 						    dev->nr_queues_max));
 		nr += dev->nr_poll;
+		dev->nr_lanes = nr;
+		dev->nr_poll_lanes = dev->nr_poll;
 	}
 	dev->nr_queues = nr;
 }

@@ -95,8 +95,10 @@ static int queue_alloc_shadow(struct blkf_queue *q)
 			    GFP_KERNEL);
 	if (!q->shadow || !q->pages)
 		return -ENOMEM;
-	for (i = 0; i < q->depth; i++)
+	for (i = 0; i < q->depth; i++) {
 		q->shadow[i].page = q->pages + i * q->max_segs;
+		q->shadow[i].id = i;
+	}
 	return 0;
 }
 
@@ -156,7 +158,6 @@ static int queue_up(struct blkf_queue *q)
 	struct blkf_dev *dev = q->dev;
 	int err;
 
-	q->depth = dev->depth;
 	q->max_segs = dev->max_segs;
 	q->handle = dev->pdev->id;
 	q->peer = dev->pdev->otherend_id;
@@ -236,12 +237,32 @@ static void queue_free(struct blkf_queue *q)
 
 /* ---- all queues ---- */
 
+/* Which hardware queue uses which ring, and what numbers are its there. */
+static void queues_share(struct blkf_dev *dev)
+{
+	unsigned int i;
+
+	for (i = 0; i < dev->nr_queues; i++)
+		dev->queue[i].depth = 0;
+	for (i = 0; i < dev->nr_lanes; i++) {
+		unsigned int ring = blkf_ring_of(i, dev->nr_lanes,
+						 dev->nr_poll_lanes,
+						 dev->nr_queues, dev->nr_poll);
+		struct blkf_queue *q = &dev->queue[ring];
+
+		WRITE_ONCE(dev->lane[i].q, q);
+		dev->lane[i].base = q->depth;
+		q->depth += dev->depth;
+	}
+}
+
 int blkf_queues_up(struct blkf_dev *dev)
 {
 	unsigned int i;
 	int err = 0;
 
 	mutex_lock(&dev->queues_mutex);
+	queues_share(dev);
 	for (i = 0; i < dev->nr_queues && !err; i++)
 		err = queue_up(&dev->queue[i]);
 	mutex_unlock(&dev->queues_mutex);
@@ -306,7 +327,7 @@ void blkf_queues_spread(struct blkf_dev *dev)
 		if (!dev->queue[i].up)
 			continue;
 		for_each_online_cpu(cpu) {
-			if (map[cpu] == i) {
+			if (dev->lane[map[cpu]].q == &dev->queue[i]) {
 				queue_settle(&dev->queue[i], cpu);
 				break;
 			}
@@ -360,7 +381,8 @@ void blkf_queues_unpause(struct blkf_dev *dev)
 void blkf_queues_start(struct blkf_dev *dev)
 {
 	mutex_lock(&dev->queues_mutex);
-	WRITE_ONCE(dev->live, !dev->pdev->quarantined);
+	/* pairs with request_queue(): who sees it live sees its rings */
+	smp_store_release(&dev->live, !dev->pdev->quarantined);
 	queues_unquiesce_locked(dev);
 	mutex_unlock(&dev->queues_mutex);
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * request.c: the data path: a block layer request onto the ring, a response
- * off it. A request's number on the ring is its tag.
+ * off it. A request's number on the ring is its tag, behind those of other
+ * hardware queues if the ring is not for one alone.
  */
 #include "blkfront.h"
 
@@ -269,13 +270,16 @@ static bool request_commit(struct blkf_queue *q, struct blkf_shadow *sh,
 }
 
 static void request_fill_direct(struct blkf_queue *q, struct blkif_request *req,
-				struct request *rq, u8 op, unsigned int nr,
+				struct request *rq, u8 op,
+				const struct blkf_shadow *sh,
 				const struct blkif_request_segment *seg)
 {
+	unsigned int nr = sh->nr;
+
 	req->operation = op;
 	req->nr_segments = nr;
 	req->handle = q->handle;
-	req->id = rq->tag;
+	req->id = sh->id;
 	req->sector_number = nr ? blk_rq_pos(rq) : 0;
 	memcpy(req->seg, seg, nr * sizeof(*seg));
 }
@@ -291,7 +295,7 @@ static void request_fill_indirect(struct blkf_queue *q,
 	req->operation = BLKIF_OP_INDIRECT;
 	req->indirect_op = op;
 	req->nr_segments = sh->nr;
-	req->id = rq->tag;
+	req->id = sh->id;
 	req->sector_number = blk_rq_pos(rq);
 	req->handle = q->handle;
 	req->indirect_grefs[0] = sh->indirect.ref;
@@ -326,7 +330,7 @@ static blk_status_t request_send_rw(struct blkf_queue *q, struct request *rq,
 		return request_take_back(q, sh, BLK_STS_RESOURCE);
 	}
 	if (seg == few) {
-		request_fill_direct(q, slot, rq, op, sh->nr, seg);
+		request_fill_direct(q, slot, rq, op, sh, seg);
 		notify = request_commit(q, sh, rq, op, op, last);
 	} else {
 		request_fill_indirect(q, slot, rq, op, sh);
@@ -355,7 +359,7 @@ static blk_status_t request_send_flush(struct blkf_queue *q, struct request *rq,
 	spin_lock(&q->send_lock);
 	slot = request_slot(q);
 	if (slot) {
-		request_fill_direct(q, slot, rq, op, 0, NULL);
+		request_fill_direct(q, slot, rq, op, sh, NULL);
 		notify = request_commit(q, sh, rq, op, op, last);
 	}
 	spin_unlock(&q->send_lock);
@@ -385,7 +389,7 @@ static blk_status_t request_send_discard(struct blkf_queue *q,
 		req->operation = BLKIF_OP_DISCARD;
 		req->flag = secure ? BLKIF_DISCARD_SECURE : 0;
 		req->handle = q->handle;
-		req->id = rq->tag;
+		req->id = sh->id;
 		req->sector_number = blk_rq_pos(rq);
 		req->nr_sectors = blk_rq_sectors(rq);
 		notify = request_commit(q, sh, rq, BLKIF_OP_DISCARD,
@@ -397,10 +401,17 @@ static blk_status_t request_send_discard(struct blkf_queue *q,
 	return req ? BLK_STS_OK : BLK_STS_RESOURCE;
 }
 
-static blk_status_t request_send(struct blkf_queue *q, struct request *rq,
+static struct blkf_shadow *request_shadow(const struct blkf_lane *lane,
+					  const struct request *rq)
+{
+	return &lane->q->shadow[lane->base + rq->tag];
+}
+
+static blk_status_t request_send(struct blkf_lane *lane, struct request *rq,
 				 bool last)
 {
-	struct blkf_shadow *sh = &q->shadow[rq->tag];
+	struct blkf_shadow *sh = request_shadow(lane, rq);
+	struct blkf_queue *q = lane->q;
 
 	switch (req_op(rq)) {
 	case REQ_OP_READ:
@@ -435,22 +446,27 @@ static blk_status_t request_refuse(struct blkf_dev *dev)
 static blk_status_t request_queue(struct blk_mq_hw_ctx *hctx,
 				  const struct blk_mq_queue_data *bd)
 {
-	struct blkf_queue *q = hctx->driver_data;
+	struct blkf_lane *lane = hctx->driver_data;
 	blk_status_t status;
 
-	/* quiesced before it goes down, so it stays up until we are through */
-	if (unlikely(!READ_ONCE(q->dev->live)))
-		return request_refuse(q->dev);
-	status = request_send(q, bd->rq, bd->last);
+	/*
+	 * Quiesced before it goes down, so it stays up until we are through.
+	 * Pairs with blkf_queues_start(): live, it has the rings it says.
+	 */
+	if (unlikely(!smp_load_acquire(&lane->dev->live)))
+		return request_refuse(lane->dev);
+	status = request_send(lane, bd->rq, bd->last);
 	/* what did not get onto the ring did not push what came before it */
 	if (bd->last || status)
-		request_flush_ring(q);
+		request_flush_ring(lane->q);
 	return status;
 }
 
 static void request_commit_all(struct blk_mq_hw_ctx *hctx)
 {
-	request_flush_ring(hctx->driver_data);
+	struct blkf_lane *lane = hctx->driver_data;
+
+	request_flush_ring(lane->q);
 }
 
 /* ---- off the ring ---- */
@@ -608,8 +624,9 @@ void blkf_request_complete(struct blkf_queue *q, unsigned int chain)
 /* blk-mq calls this on the CPU that submitted, if it can. */
 static void request_complete(struct request *rq)
 {
-	struct blkf_queue *q = rq->mq_hctx->driver_data;
-	struct blkf_shadow *sh = &q->shadow[rq->tag];
+	struct blkf_lane *lane = rq->mq_hctx->driver_data;
+	struct blkf_shadow *sh = request_shadow(lane, rq);
+	struct blkf_queue *q = lane->q;
 	blk_status_t result = sh->result;
 	bool again = sh->again;
 
@@ -634,7 +651,8 @@ static void request_complete(struct request *rq)
 /* Whoever waits for a polled request looks whether it is done. */
 static int request_poll(struct blk_mq_hw_ctx *hctx)
 {
-	struct blkf_queue *q = hctx->driver_data;
+	struct blkf_lane *lane = hctx->driver_data;
+	struct blkf_queue *q = READ_ONCE(lane->q);
 	unsigned int chain = BLKF_NONE;
 	bool rest;
 	u64 before;
@@ -642,8 +660,11 @@ static int request_poll(struct blk_mq_hw_ctx *hctx)
 
 	spin_lock_irq(&q->reap_lock);
 	before = q->stats.responses;
-	/* pairs with queue_silence(): once it has had the lock, hands off */
-	if (READ_ONCE(q->dev->live))
+	/*
+	 * Pairs with queue_silence(): once it has had the lock, hands off. And
+	 * with blkf_queues_start(): live again, it may have another ring.
+	 */
+	if (smp_load_acquire(&lane->dev->live) && READ_ONCE(lane->q) == q)
 		chain = blkf_request_reap(q, BLKF_REAP_ALL, &rest);
 	found = q->stats.responses - before;
 	spin_unlock_irq(&q->reap_lock);
@@ -653,11 +674,11 @@ static int request_poll(struct blk_mq_hw_ctx *hctx)
 
 DEFINE_MQ_POLL(request_poll)
 
-/* The last rings are for those who poll, the others for everybody. */
+/* The last are for those who poll, the others for everybody. */
 static void request_map_queues(struct blk_mq_tag_set *set)
 {
 	struct blkf_dev *dev = set->driver_data;
-	unsigned int poll = min(dev->nr_poll, set->nr_hw_queues - 1);
+	unsigned int poll = min(dev->nr_poll_lanes, set->nr_hw_queues - 1);
 
 	set->map[HCTX_TYPE_DEFAULT].nr_queues = set->nr_hw_queues - poll;
 	blk_mq_map_queues(&set->map[HCTX_TYPE_DEFAULT]);
@@ -676,7 +697,7 @@ static int request_init_hctx(struct blk_mq_hw_ctx *hctx, void *data,
 {
 	struct blkf_dev *dev = data;
 
-	hctx->driver_data = &dev->queue[index];
+	hctx->driver_data = &dev->lane[index];
 	return 0;
 }
 

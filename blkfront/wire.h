@@ -115,6 +115,31 @@ static inline unsigned int blkf_poll_queues(unsigned int wanted,
 }
 
 /**
+ * blkf_ring_of() - the ring of a hardware queue
+ * @index: of the hardware queue, below @hw
+ * @hw: hardware queues; the last @hw_poll of them are polled for
+ * @rings: rings, 1 to @hw; the last @poll of them, fewer than @rings, have no
+ *	interrupt
+ *
+ * Each its own, or where there are fewer rings, as evenly as it goes. Whoever
+ * polls does it on a ring with interrupts when there is no other; the reverse
+ * would never be completed.
+ *
+ * Return: index of the ring.
+ */
+static inline unsigned int blkf_ring_of(unsigned int index, unsigned int hw,
+					unsigned int hw_poll,
+					unsigned int rings, unsigned int poll)
+{
+	unsigned int waited = rings - poll;
+
+	if (index < hw - hw_poll)
+		return index % waited;
+	index -= hw - hw_poll;
+	return poll ? waited + index % poll : index % waited;
+}
+
+/**
  * blkf_segments() - segments that a request may have
  * @wanted: most, by parameter; 0: no indirect requests
  * @offered: feature-max-indirect-segments, 0 if absent

@@ -93,6 +93,41 @@ static void test_offers(void)
 	ok(!bad, "no offer leads out of bounds");
 }
 
+/* What is wrong with how @hw hardware queues share @rings? 0: nothing. */
+static unsigned int sharing_faults(unsigned int hw, unsigned int hw_poll,
+				   unsigned int rings)
+{
+	unsigned int poll = hw_poll < rings ? hw_poll : rings - 1;
+	unsigned int i, bad = 0, users[8] = { 0 };
+
+	for (i = 0; i < hw; i++) {
+		unsigned int ring = blkf_ring_of(i, hw, hw_poll, rings, poll);
+		bool polled = ring >= rings - poll;
+
+		if (ring >= rings)
+			return 1;
+		users[ring]++;
+		bad += rings == hw && ring != i;
+		bad += polled != (i >= hw - hw_poll) && (polled || poll);
+	}
+	for (i = 0; i < rings; i++)
+		bad += !users[i];
+	return bad;
+}
+
+static void test_sharing(void)
+{
+	unsigned int hw, hw_poll, rings, bad = 0;
+
+	for (hw = 1; hw <= 8; hw++)
+		for (hw_poll = 0; hw_poll < hw; hw_poll++)
+			for (rings = 1; rings <= hw; rings++)
+				bad += sharing_faults(hw, hw_poll, rings);
+	ok(!bad, "each hardware queue has a ring that is looked at, each ring a user");
+	ok(blkf_ring_of(0, 4, 0, 3, 0) == blkf_ring_of(3, 4, 0, 3, 0),
+	   "the fourth shares the first's");
+}
+
 static void test_segments(void)
 {
 	const size_t used = offsetof(struct blkif_request_segment, last_sect) + 1;
@@ -293,6 +328,7 @@ int main(void)
 {
 	test_sizes();
 	test_offers();
+	test_sharing();
 	test_segments();
 	test_props();
 	test_props_random();

@@ -67,14 +67,14 @@ def unplug_nics(guest):
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
 
 
-def busy_guest(guest, seconds, lines=LINES):
+def busy_guest(guest, seconds, lines=LINES, **params):
     """Network and disk on PV and at work, the card unplugged, a client with a watch."""
     # its own choice is the lowest of its ports', which come and go
     guest.bed.dom0("ip link set xenbed0 address 02:00:00:00:77:01")
     guest.sh("ip neigh flush all")
     name = pv_up(guest)
     unplug_nics(guest)
-    guest.load("blkfront")
+    guest.load("blkfront", **params)
     dev = "/dev/" + switch_by_hand(guest)
     guest.sh("(xenstore-watch -n 100000 data/pvhvm-watched >/tmp/watched 2>&1 &)")
     guest.wait("grep -q . /tmp/watched")
@@ -216,21 +216,29 @@ def offers(guest, queues, persistent):
 
 
 def negotiated(guest, name):
-    """(queues of the card, persistent grants of the disk)"""
-    return guest.sh(f"ls /sys/class/net/{name}/queues | grep -c tx"), guest.device("vbd-768", "persistent")
+    """(queues of the card, rings of the disk, its persistent grants)"""
+    return (guest.sh(f"ls /sys/class/net/{name}/queues | grep -c tx"),
+            guest.device("vbd-768", "queues"), guest.device("vbd-768", "persistent"))
 
 
 @pytest.mark.wide
 def test_restore_where_less_is_offered(guest):
-    """Fewer queues, no persistent grants: frontends negotiate from scratch; and back again."""
-    name = busy_guest(guest, 60)
+    """Fewer queues and rings, no persistent grants: frontends negotiate from scratch; and back again."""
+    name = busy_guest(guest, 60, blkfront_max_queues=2)
+    # one more, so that every CPU has requests in flight, and every hardware queue of the disk
+    guest.sh("(fio --name=o --filename=/dev/xvda --offset=64M --size=24M --ioengine=libaio --direct=1 --rw=randwrite --bs=4k "
+             "--iodepth=16 --verify=crc32c --verify_fatal=1 --verify_backlog=64 --cpus_allowed=1 --time_based --runtime=60 "
+             ">/tmp/other.out 2>&1; echo $? >/tmp/other.code) >/dev/null 2>&1 &")
     before, full = counts(guest), negotiated(guest, name)
     print(guest.bed.save_restore(between=lambda: offers(guest, 1, "N")))
     guest.wait_connected("vif-0")
     guest.wait_connected("vbd-768")
-    assert negotiated(guest, name) == ("1", "0") != full
+    assert full[1] == "2"
+    assert negotiated(guest, name) == ("1", "1", "0")
     check_stream(guest)
     check_fio(guest)
+    guest.wait("[ -s /tmp/other.code ]", 300)
+    assert guest.read("/tmp/other.code") == "0", guest.read("/tmp/other.out")
     start_stream(guest)
     start_fio(guest, "/dev/xvda", 60)
     print(guest.bed.save_restore(between=lambda: offers(guest, 4, "Y")))
