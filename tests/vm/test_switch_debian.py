@@ -5,7 +5,7 @@ import json
 import pytest
 
 import guestmodules
-from test_switch import longest_gap
+from test_switch import gaps
 
 DOM0 = "192.168.77.1"
 # between eth0's going and the other eth0's coming, as systemd sees it
@@ -59,7 +59,7 @@ def test_managed(guest, tool, setup, configured):
     guest.wait(configured, 120)
     guest.sh("sleep 15")
     guest.bed.dom0("kill -INT $(pidof ping)")
-    print(f"dom0 had no answer for {longest_gap(guest.bed, '/bed/pings'):.1f} s at the most")
+    print(f"dom0 had no answer for {gaps(guest.bed, '/bed/pings')[0]:.1f} s at the most")
     guest.wait(configured, 10)
     assert "pvhvm" in guest.sh("readlink /sys/class/net/eth0/device/driver")
     guest.sh(f"ip -4 addr show dev eth0 | grep -q 192.168.77.2/24; ip route | grep -q 'default via {DOM0} dev eth0'; "
