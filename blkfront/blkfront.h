@@ -12,6 +12,7 @@
  *	  queue		memory, grants and channel of one ring; its interrupt
  *	    persistent	pages that stay granted
  *	    request	the data path, nothing else
+ *	    oversize	requests that an earlier backend would have taken
  *
  * Who locks what. The bus serialises probe, state changes and remove (the
  * device's lock); everything in struct blkf_dev not said otherwise is under
@@ -562,13 +563,26 @@ extern const struct blk_mq_ops blkf_mq_ops;
 unsigned int blkf_request_reap(struct blkf_queue *q, int budget, bool *rest);
 void blkf_request_complete(struct blkf_queue *q, unsigned int chain);
 
+/* ---- oversize ---- */
+
 /**
- * blkf_request_resubmit() - @dev->split once more, the limits are applied
- * blkf_request_fail_split() - or with an error to whoever wants it
+ * blkf_oversize_split() - take apart a request that has too many segments
+ * @q: its ring
+ * @rq: not started
+ *
+ * Context: that of a request on its way to the ring.
+ * Return: BLK_STS_OK: what is in it waits in @dev->split, limits_work is queued;
+ * BLK_STS_IOERR: it is polled for.
+ */
+blk_status_t blkf_oversize_split(struct blkf_queue *q, struct request *rq);
+
+/**
+ * blkf_oversize_resubmit() - @dev->split once more, the limits are applied
+ * blkf_oversize_fail() - or with an error to whoever wants it
  * Context: resubmit: process, no lock held; may wait for requests to end.
  */
-void blkf_request_resubmit(struct blkf_dev *dev);
-void blkf_request_fail_split(struct blkf_dev *dev);
+void blkf_oversize_resubmit(struct blkf_dev *dev);
+void blkf_oversize_fail(struct blkf_dev *dev);
 
 /* ---- sysfs ---- */
 

@@ -192,8 +192,8 @@ void blkf_limits_work(struct work_struct *work)
 	}
 	/* with limits that do not hold they would come back for ever */
 	if (err)
-		blkf_request_fail_split(dev);
+		blkf_oversize_fail(dev);
 	else
-		blkf_request_resubmit(dev);
+		blkf_oversize_resubmit(dev);
 	blkf_dev_put(dev);
 }

@@ -446,7 +446,7 @@ void blkf_queues_down(struct blkf_dev *dev, enum blkf_down how)
 	}
 	if (how == BLKF_DOWN_FAIL) {
 		queues_unquiesce_locked(dev);
-		blkf_request_fail_split(dev);
+		blkf_oversize_fail(dev);
 	}
 	mutex_unlock(&dev->queues_mutex);
 }

@@ -138,64 +138,6 @@ static blk_status_t request_take_back(struct blkf_queue *q,
 	return status;
 }
 
-/* ---- too large for the backend ---- */
-
-/*
- * Made for an earlier backend that took more at a time: the block layer gets
- * what is in it once more, to make several of it when it knows the new limits.
- * A step of a flush sequence ends like any other; its bio asks for the whole
- * sequence again. Not so what is polled for: he would look on the wrong ring.
- */
-static blk_status_t request_split(struct blkf_queue *q, struct request *rq)
-{
-	struct blkf_dev *dev = q->dev;
-
-	if (q->polled) {
-		pr_warn_ratelimited("%s: a polled request is too large for this backend and fails\n",
-				    dev->name);
-		return BLK_STS_IOERR;
-	}
-	blk_mq_start_request(rq);
-	spin_lock(&dev->split_lock);
-	blk_steal_bios(&dev->split, rq);
-	spin_unlock(&dev->split_lock);
-	blk_mq_end_request(rq, BLK_STS_OK);
-	blkf_dev_queue_work(dev, &dev->limits_work);
-	return BLK_STS_OK;
-}
-
-static struct bio_list request_take_split(struct blkf_dev *dev)
-{
-	struct bio_list bios;
-
-	spin_lock(&dev->split_lock);
-	bios = dev->split;
-	bio_list_init(&dev->split);
-	spin_unlock(&dev->split_lock);
-	return bios;
-}
-
-void blkf_request_resubmit(struct blkf_dev *dev)
-{
-	struct bio_list bios = request_take_split(dev);
-	struct bio *bio;
-
-	while ((bio = bio_list_pop(&bios))) {
-		/* whoever would rather not have waited has long done so */
-		bio->bi_opf &= ~REQ_NOWAIT;
-		submit_bio_noacct(bio);
-	}
-}
-
-void blkf_request_fail_split(struct blkf_dev *dev)
-{
-	struct bio_list bios = request_take_split(dev);
-	struct bio *bio;
-
-	while ((bio = bio_list_pop(&bios)))
-		bio_io_error(bio);
-}
-
 /* ---- onto the ring ---- */
 
 /* Return: does the backend want to be told? send_lock held. */
@@ -311,7 +253,7 @@ static blk_status_t request_send_rw(struct blkf_queue *q, struct request *rq,
 	bool notify;
 
 	if (unlikely(request_is_large(q, rq)))
-		return request_split(q, rq);
+		return blkf_oversize_split(q, rq);
 	if (sh->indirect.page &&
 	    (blk_rq_nr_phys_segments(rq) > BLKF_SEGS_DIRECT ||
 	     blk_rq_bytes(rq) > BLKF_SEGS_DIRECT * PAGE_SIZE))
