@@ -134,9 +134,12 @@ struct blkf_stats {
  * @ring: producing side under @send_lock, consuming side under @reap_lock
  * @follow: where the interrupt is wanted, if it @follows; @reap_lock
  * @polled: no interrupts: whoever waits looks by himself
+ * @relays: interrupts, but also requests of those who poll and have no ring of
+ *	their own: a bio of theirs may only end in process context
  * @unsent: requests in the ring that the backend was not told of; @send_lock
  * @depth: request numbers: those of each hardware queue that uses it
  * @max_segs: segments that a request may have on this connection
+ * @starved: a hardware queue that shares the ring was short of something
  * @shadow: @depth of them
  * @pages: backing of all shadows' page arrays
  * @grants: under @grant_lock; so are the pool's members
@@ -148,6 +151,7 @@ struct blkf_queue {
 	unsigned int index;
 	bool up;
 	bool polled;
+	bool relays;
 
 	spinlock_t send_lock ____cacheline_aligned_in_smp;
 	struct blkif_front_ring ring;
@@ -167,6 +171,7 @@ struct blkf_queue {
 	unsigned int depth ____cacheline_aligned_in_smp;
 	unsigned int max_segs;
 	bool bounce;
+	bool starved;
 	u16 handle;
 	domid_t peer;
 	struct blkf_shadow *shadow;
@@ -458,7 +463,7 @@ enum blkf_down {
  * blkf_queues_up() - rings, references, channels; nothing published
  * @dev: @nr_queues, @ring_order, @max_segs are set
  *
- * Return: 0, or negative errno with everything undone.
+ * Return: 0, or negative errno; blkf_queues_down() takes down what is up.
  */
 int blkf_queues_up(struct blkf_dev *dev);
 

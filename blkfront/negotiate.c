@@ -21,7 +21,8 @@ static void negotiate_choose_queues(struct blkf_dev *dev, unsigned int offered)
 
 	if (dev->disk) {
 		nr = clamp(offered, 1u, dev->nr_lanes);
-		dev->nr_poll = min(dev->nr_poll_lanes, nr - 1);
+		dev->nr_poll = blkf_poll_rings(dev->nr_lanes,
+					       dev->nr_poll_lanes, nr);
 	} else {
 		nr = blkf_queues(blkf_param_queues(), num_online_cpus(),
 				 offered);

@@ -30,9 +30,11 @@ static irqreturn_t queue_interrupt(int irq, void *data)
 	unsigned int chain;
 	bool rest;
 
-	/* a polled request must not end in an interrupt */
+	/* a polled request must not end in here */
 	if (q->polled)
 		return IRQ_HANDLED;
+	if (q->relays)
+		return IRQ_WAKE_THREAD;
 	spin_lock(&q->reap_lock);
 	q->stats.interrupts++;
 	chain = blkf_request_reap(q, BLKF_REAP_SOME, &rest);
@@ -163,6 +165,8 @@ static int queue_up(struct blkf_queue *q)
 	q->peer = dev->pdev->otherend_id;
 	q->bounce = false;
 	q->polled = q->index >= dev->nr_queues - dev->nr_poll;
+	q->relays = dev->nr_poll_lanes && !dev->nr_poll;
+	q->starved = false;
 	q->up = true;
 
 	err = blkf_step("ring") ?: queue_alloc_ring(q);

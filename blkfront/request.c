@@ -174,17 +174,24 @@ static void request_flush_ring(struct blkf_queue *q)
 }
 
 /*
- * The next slot; NULL if the ring is full, which takes a backend that after a
- * reconnect offers a smaller ring than before. The consuming side moves
- * rsp_cons meanwhile; a stale value errs on the safe side.
+ * It takes a backend that after a reconnect offers smaller rings than before,
+ * or fewer. Without send_lock a guess. The consuming side moves rsp_cons
+ * meanwhile; a stale value errs on the safe side.
  */
+static bool request_ring_is_full(struct blkf_queue *q)
+{
+	if (READ_ONCE(q->ring.req_prod_pvt) - READ_ONCE(q->ring.rsp_cons) <
+	    RING_SIZE(&q->ring))
+		return false;
+	q->stats.stop_ring_full++;
+	return true;
+}
+
+/* The next slot; NULL if the ring is full. send_lock held. */
 static struct blkif_request *request_slot(struct blkf_queue *q)
 {
-	if (q->ring.req_prod_pvt - READ_ONCE(q->ring.rsp_cons) >=
-	    RING_SIZE(&q->ring)) {
-		q->stats.stop_ring_full++;
+	if (request_ring_is_full(q))
 		return NULL;
-	}
 	return RING_GET_REQUEST(&q->ring, q->ring.req_prod_pvt);
 }
 
@@ -258,6 +265,8 @@ static blk_status_t request_send_rw(struct blkf_queue *q, struct request *rq,
 	    (blk_rq_nr_phys_segments(rq) > BLKF_SEGS_DIRECT ||
 	     blk_rq_bytes(rq) > BLKF_SEGS_DIRECT * PAGE_SIZE))
 		seg = page_address(sh->indirect.page);
+	if (unlikely(request_ring_is_full(q)))
+		return BLK_STS_RESOURCE;
 	status = q->bounce ? request_lend_pool(q, rq, sh, seg) :
 			     request_lend_own(q, rq, sh, seg);
 	if (status == BLK_STS_RESOURCE)
@@ -383,7 +392,8 @@ static blk_status_t request_refuse(struct blkf_dev *dev)
 
 /*
  * Short of something: BLK_STS_RESOURCE, and blk-mq tries again when a request
- * completes, which is what gives the something back.
+ * of the same hardware queue completes, which is what gives the something back.
+ * Not so if those that share its ring have it all: then request_complete() does.
  */
 static blk_status_t request_queue(struct blk_mq_hw_ctx *hctx,
 				  const struct blk_mq_queue_data *bd)
@@ -398,6 +408,8 @@ static blk_status_t request_queue(struct blk_mq_hw_ctx *hctx,
 	if (unlikely(!smp_load_acquire(&lane->dev->live)))
 		return request_refuse(lane->dev);
 	status = request_send(lane, bd->rq, bd->last);
+	if (status == BLK_STS_RESOURCE && lane->q->depth > lane->dev->depth)
+		WRITE_ONCE(lane->q->starved, true);
 	/* what did not get onto the ring did not push what came before it */
 	if (bd->last || status)
 		request_flush_ring(lane->q);
@@ -578,6 +590,9 @@ static void request_complete(struct request *rq)
 		blkf_pool_put(q, sh->page, sh->nr);
 		sh->nr = 0;
 	}
+	/* who shares the ring waits for us and would not be told */
+	if (unlikely(READ_ONCE(q->starved)) && xchg(&q->starved, false))
+		blk_mq_run_hw_queues(rq->q, true);
 	sh->rq = NULL;
 	sh->again = false;
 	/* pairs with queue_await_completed(), which then frees all of @sh */

@@ -115,6 +115,23 @@ static inline unsigned int blkf_poll_queues(unsigned int wanted,
 }
 
 /**
+ * blkf_poll_rings() - rings without interrupts for a disk that is there already
+ * @hw: its hardware queues; the last @hw_poll of them, not all, are polled for
+ * @rings: rings, 1 to @hw
+ *
+ * At most half of them, unless the others would have nobody to use them.
+ */
+static inline unsigned int blkf_poll_rings(unsigned int hw,
+					   unsigned int hw_poll,
+					   unsigned int rings)
+{
+	unsigned int waited = hw - hw_poll;
+	unsigned int poll = blkf_min(hw_poll, rings / 2);
+
+	return rings - poll > waited ? rings - waited : poll;
+}
+
+/**
  * blkf_ring_of() - the ring of a hardware queue
  * @index: of the hardware queue, below @hw
  * @hw: hardware queues; the last @hw_poll of them are polled for

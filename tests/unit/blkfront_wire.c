@@ -97,9 +97,11 @@ static void test_offers(void)
 static unsigned int sharing_faults(unsigned int hw, unsigned int hw_poll,
 				   unsigned int rings)
 {
-	unsigned int poll = hw_poll < rings ? hw_poll : rings - 1;
+	unsigned int poll = blkf_poll_rings(hw, hw_poll, rings);
 	unsigned int i, bad = 0, users[8] = { 0 };
 
+	if (poll >= rings || poll > hw_poll)
+		return 1;
 	for (i = 0; i < hw; i++) {
 		unsigned int ring = blkf_ring_of(i, hw, hw_poll, rings, poll);
 		bool polled = ring >= rings - poll;
