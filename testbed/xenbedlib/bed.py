@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The testbed as a test sees it: one machine, its dom0, a guest; more of them on request."""
+import contextlib
 import io
 import os
 import pathlib
@@ -157,9 +158,20 @@ class Bed:
         self.leave()
 
     def keep_logs(self):
-        """Copies logs of a failure to where the next run does not overwrite them."""
+        """Copies logs of a failure to where the next run does not overwrite them.
+
+        Xen says before what its guests' CPUs are at, their interrupts and event channels; if
+        it does not, QEMU says of the whole machine's.
+        """
         place = cache.root() / "last-failure"
         place.mkdir(exist_ok=True)
+        try:
+            self.dom0("xl vcpu-list; for key in v I e; do xl debug-keys $key; done; sleep 1; xl dmesg >/bed/xen.log", stall=30)
+            (place / "xen.log").write_text(self.dom0("cat /bed/xen.log", stall=30).out)
+        except BedError:
+            if self.machine.own:
+                with contextlib.suppress(BedError):
+                    (place / "cpus.log").write_text(self.machine.cpus())
         for name in ("serial.log", "qemu.log"):
             src = self.machine.dir / name
             if src.exists():

@@ -128,6 +128,15 @@ class Machine:
         with self._qmp() as call:
             return call("query-status")["status"]
 
+    def cpus(self):
+        """What its CPUs are at, three times, also when nothing in it answers."""
+        said = []
+        with self._qmp() as call:
+            for _ in range(3):
+                said.append(call("human-monitor-command", **{"command-line": "info registers -a"}))
+                time.sleep(0.5)
+        return "\n".join(said)
+
     def wait_loaded(self, total=300):
         """Waits until the saved state is in and the machine runs."""
         start = time.monotonic()
