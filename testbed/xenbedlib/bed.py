@@ -457,6 +457,14 @@ class Bed:
             raise (EmulatorFault if self.emulator_fault() else Unhealthy)(found)
 
     def emulator_fault(self):
-        """Whether QEMU itself lost the guest: whatever else happened means nothing."""
+        """Whether QEMU itself lost the guest, or all of the machine: whatever else happened means nothing.
+
+        All of it is lost when dom0 falls silent, too, and neither it nor Xen has said a bad word.
+        """
         time.sleep(2)   # the line to the guest breaks before Xen has said why
-        return bool(watch.EMULATOR_FAULT.search(self.machine.serial_log.read_text(errors="replace")))
+        serial = self.machine.serial_log.read_text(errors="replace")
+        if watch.EMULATOR_FAULT.search(serial):
+            return True
+        if not self.powered or self._dom0.try_hello(30):
+            return False
+        return not watch.scan("dom0", watch.dom0_lines(serial)) and not watch.scan_xen(serial)

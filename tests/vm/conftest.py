@@ -119,9 +119,10 @@ EMULATOR_TRIES = 4
 def pytest_runtest_protocol(item, nextitem):
     """Repeats a test whose guest was lost by QEMU itself, and says so.
 
-    The software CPU now and then continues a guest with Xen's own registers
-    (xenbedlib/watch.py tells how it is recognised, which no guest can cause).
-    Such a run says nothing; a test that never gets a run without it fails.
+    The software CPU continued a guest with Xen's own registers (xenbedlib/watch.py
+    tells how it is recognised, which no guest can cause), and once the whole
+    machine, dom0 with it, stood still. Such a run says nothing; a test that never
+    gets a run without it fails.
     """
     for left in reversed(range(EMULATOR_TRIES)):
         item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
@@ -131,7 +132,7 @@ def pytest_runtest_protocol(item, nextitem):
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
         if not item.emulator_fault or not left:
             break
-        print(f"\n{item.name}: the emulator lost the guest; once more", flush=True)
+        print(f"\n{item.name}: the emulator lost the guest or the machine; once more", flush=True)
     for report in reports:
         item.ihook.pytest_runtest_logreport(report=report)
     item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)

@@ -301,7 +301,7 @@ def test_polled_requests_go_on(guest, rings):
     assert counts(guest) == before or rings == "1"
 
 
-@pytest.mark.pending("not run yet")
+@pytest.mark.wide
 def test_announces_itself_after_a_restore(guest):
     """Neighbours and switches learn where the card is without having asked."""
     name = pv_up(guest)
