@@ -165,6 +165,8 @@ class Bed:
         """
         place = cache.root() / "last-failure"
         place.mkdir(exist_ok=True)
+        for earlier in place.iterdir():
+            earlier.unlink()
         try:
             self.dom0("xl vcpu-list; for key in v I e; do xl debug-keys $key; done; sleep 1; xl dmesg >/bed/xen.log", stall=30)
             (place / "xen.log").write_text(self.dom0("cat /bed/xen.log", stall=30).out)
