@@ -33,9 +33,10 @@ class Store:
         done = subprocess.run(["xenstore-read", f"{self.path}/{key}"], capture_output=True, text=True)
         return done.stdout.strip() if done.returncode == 0 else None
 
-    def write(self, **keys):
-        words = [w for k, v in keys.items() for w in (f"{self.path}/{k.replace('_', '-')}", str(v))]
-        subprocess.run(["xenstore-write", *words], check=True)
+    def write(self, others=None, **keys):
+        """All of it at once; @others has precedence."""
+        words = [w for k, v in {**keys, **(others or {})}.items() for w in (f"{self.path}/{k.replace('_', '-')}", str(v))]
+        subprocess.run(["xenstore-write", "--", *words], check=True)
 
     def chmod(self, *perms):
         subprocess.run(["xenstore-chmod", "-r", self.path, *perms], check=True)

@@ -126,8 +126,8 @@ class Disk:
 def main(domid, vdev, keys):
     front = Store(f"/local/domain/{domid}/device/vbd/{vdev}")
     back = Store(f"/local/domain/0/backend/fakevbd/{domid}/{vdev}")
-    back.write(frontend=front.path, frontend_id=domid, online=1, state=INIT_WAIT, info=0,
-               sectors=SIZE // 512, sector_size=512, **keys)
+    back.write(keys, frontend=front.path, frontend_id=domid, online=1, state=INIT_WAIT, info=0,
+               sectors=SIZE // 512, sector_size=512)
     front.offer(domid, back, virtual_device=vdev, device_type="disk")
     lib = Library(domid)
     fakeback.run(front, back, lib, lambda: Disk(lib, front))

@@ -177,8 +177,8 @@ def main(domid, handle, mac, keys):
     front = Store(f"/local/domain/{domid}/device/vif/{handle}")
     back = Store(f"/local/domain/0/backend/fakevif/{domid}/{handle}")
     trusted = keys.pop("trusted", 1)
-    back.write(frontend=front.path, frontend_id=domid, online=1, state=INIT_WAIT, handle=handle, mac=mac,
-               feature_rx_copy=1, **keys)
+    back.write(keys, frontend=front.path, frontend_id=domid, online=1, state=INIT_WAIT, handle=handle, mac=mac,
+               feature_rx_copy=1)
     front.offer(domid, back, handle=handle, mac=mac, trusted=trusted)
     lib = Library(domid)
     fakeback.run(front, back, lib, lambda: Card(lib, front))
