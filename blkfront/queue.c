@@ -33,10 +33,13 @@ static irqreturn_t queue_interrupt(int irq, void *data)
 	/* a polled request must not end in here */
 	if (q->polled)
 		return IRQ_HANDLED;
-	if (q->relays)
-		return IRQ_WAKE_THREAD;
 	spin_lock(&q->reap_lock);
 	q->stats.interrupts++;
+	if (q->relays) {
+		q->stats.deferred++;
+		spin_unlock(&q->reap_lock);
+		return IRQ_WAKE_THREAD;
+	}
 	chain = blkf_request_reap(q, BLKF_REAP_SOME, &rest);
 	q->stats.deferred += rest;
 	if (q->follows && chain != BLKF_NONE)

@@ -122,7 +122,7 @@ def test_storm(fake):
     fake.start()
     guest = fake.guest
     sent, cost = fake.storm(10)
-    assert sent > 2000 and cost < 0.3
+    assert sent > 5000 and cost < 0.2
     assert 100 < guest.numbers("ports")["rests"] < 1000
     fake.deed("storm")
     guest.sh(f"dd if={DEV} of=/dev/null bs=4k count=16 iflag=direct status=none", stall=60)
