@@ -16,7 +16,7 @@ class Fake:
         self.guest, self.bed = guest, guest.bed
         self.script, self.args, self.node, self.module, self.ready = script, args, node, module, ready
         self.bed.push_dom0([str(DIR / name) for name in ("fakeback.py", script)], "/run")
-        self.domid = self.bed.dom0("xl domid guest").out.strip()
+        self.bed.dom0("rm -f /run/fake.disk")
 
     def start(self, *keys, deed=None):
         self.launch(*keys, deed=deed)
@@ -24,6 +24,7 @@ class Fake:
 
     def launch(self, *keys, deed=None):
         """As start(), whatever the guest may make of it; returns when the device is offered."""
+        self.domid = self.bed.dom0("xl domid guest").out.strip()
         first = f"echo {deed} >/run/fake.deed; " if deed else ""
         self.bed.dom0(f"rm -f /run/fake.deed /run/fake.storm; : >/run/fake.log; {first}"
                       f"(python3 /run/{self.script} {self.domid} {self.args} {' '.join(keys)} >/run/fake.out 2>&1 "

@@ -4,8 +4,8 @@
     fakeblkback.py DOMID VDEV KEY=VALUE...
 
 makes the disk (xen/io/blkif.h; KEYs go into the backend's directory), serves
-it from memory, and appends each request to /run/fake.log. /run/fake.deed, read
-before each request, is what it does besides: 'refuse OP' (unsupported), a lie:
+it from /run/fake.disk, and appends each request to /run/fake.log. /run/fake.deed,
+read before each request, is what it does besides: 'refuse OP' (unsupported), a lie:
 'id', 'twice', 'op', 'producer', 'silence', or 'fuzz SEED PERCENT': lies of any
 kind, by chance.
 """
@@ -19,19 +19,22 @@ import fakeback
 from fakeback import INIT_WAIT, LOG, Library, Ring, Store
 
 SIZE = 16 << 20
-READ, WRITE, BARRIER, FLUSH, DISCARD = 0, 1, 2, 3, 5
+READ, WRITE, BARRIER, FLUSH, DISCARD, INDIRECT = 0, 1, 2, 3, 5, 6
 OKAY, ERROR, UNSUPPORTED = 0, -1, -2
 ENTRY = 112
 
 
 class Disk:
-    """Memory behind a ring."""
+    """A file behind a ring."""
 
     def __init__(self, lib, front):
         queue, order = fakeback.first_queue(front), front.read("ring-page-order")
         names = [f"ring-ref{n}" for n in range(1 << int(order))] if order else ["ring-ref"]
         refs = [int(queue.read(name)) for name in names]
-        self.lib, self.data = lib, bytearray(SIZE)
+        self.lib = lib
+        with open("/run/fake.disk", "a+b") as file:
+            file.truncate(SIZE)
+            self.data = mmap.mmap(file.fileno(), SIZE)
         self.ring = Ring(lib, refs, ENTRY)
         lib.bind(int(queue.read("event-channel")))
         self.chance = None
@@ -48,13 +51,24 @@ class Disk:
         for ref, first, last in segments:
             # what is only read was granted so
             prot = mmap.PROT_READ if op == WRITE else mmap.PROT_READ | mmap.PROT_WRITE
-            page, length = self.lib.map([ref], prot), (last - first + 1) * 512
+            length = (last - first + 1) * 512
+            if at + length > SIZE:
+                raise OSError("beyond the disk's end")
+            page = self.lib.map([ref], prot)
             if op == WRITE:
                 self.data[at:at + length] = ctypes.string_at(page + first * 512, length)
             else:
                 ctypes.memmove(page + first * 512, bytes(self.data[at:at + length]), length)
             self.lib.unmap(page, 1)
             at += length
+
+    def _indirect(self, raw):
+        """What an indirect request is about, in the form of a direct one."""
+        op, count = struct.unpack_from("<xBH", raw)
+        page = self.lib.map(struct.unpack_from("<I", raw, 28), mmap.PROT_READ)
+        raw = raw[:24] + ctypes.string_at(page, 8 * count)
+        self.lib.unmap(page, 1)
+        return op, count, raw
 
     def _answer(self, raw, deed):
         """A request's number, operation and the status it deserves."""
@@ -64,13 +78,15 @@ class Disk:
             print(op, count, sector, extra, file=log)
         if deed[:1] == ["refuse"] and str(op) in deed[1:]:
             return ident, op, UNSUPPORTED
-        if op in (READ, WRITE):
-            segs = [struct.unpack_from("<IBBxx", raw, 24 + 8 * n) for n in range(count)]
-            try:
-                self._transfer(op, sector, segs)
-            except OSError:
-                # a guest that has caught us lying has taken its pages back
-                return ident, op, ERROR
+        try:
+            what = op
+            if op == INDIRECT:
+                what, count, raw = self._indirect(raw)
+            if what in (READ, WRITE):
+                self._transfer(what, sector, list(struct.iter_unpack("<IBBxx", raw[24:24 + 8 * count])))
+        except OSError:
+            # a guest that has caught us lying has taken its pages back
+            return ident, op, ERROR
         return ident, op, OKAY
 
     def _lie(self, deed, ident, op):

@@ -4,9 +4,10 @@ import pytest
 
 from fake import served
 from marks import wide
+from test_suspend import check_fio, start_fio
 
 VBD, DEV, QUEUE = "vbd-51888", "/dev/xvdl", "/sys/block/xvdl/queue"
-READ, WRITE, BARRIER, FLUSH, DISCARD = "0", "1", "2", "3", "5"
+READ, WRITE, BARRIER, FLUSH, DISCARD, INDIRECT = "0", "1", "2", "3", "5", "6"
 
 
 @pytest.fixture
@@ -101,6 +102,43 @@ def test_a_checkpoint_wakes_nobody(fake):
     guest.bed.save_restore(then=None, save="-c")
     assert guest.try_sh(read, stall=60).code == 1
     guest.sh("kill $(cat /tmp/user)")
+
+
+RICH = ("max-ring-page-order=2", "feature-max-indirect-segments=32", "feature-persistent=1")
+
+
+def offered(guest):
+    """(pages of the ring, segments of a request, persistent grants)"""
+    return [guest.device(VBD, name) for name in ("ring_pages", "max_segments", "persistent")]
+
+
+@pytest.mark.wide
+@pytest.mark.fresh
+def test_restore_to_another_backend(fake):
+    """Requests in flight go out again to a backend with a smaller ring, fewer segments, other grants; and back."""
+    guest = fake.guest
+
+    def comes_back_to(*keys):
+        """The operations that were asked for before."""
+        seen = []
+
+        def between():
+            seen.extend(operations(fake))
+            fake.stop_backend()
+            guest.bed.xl("restore -p /bed/guest.save", stall=600, total=1200)
+            fake.launch(*keys)
+        start_fio(guest, DEV, 30, size="12M")
+        print(guest.bed.save_restore(between=between, then="unpause guest"))
+        guest.wait_connected(VBD)
+        check_fio(guest)
+        return seen
+
+    fake.start(*RICH)
+    assert offered(guest) == ["4", "32", "1"]
+    assert INDIRECT in comes_back_to()
+    assert offered(guest) == ["1", "11", "0"]
+    assert INDIRECT not in comes_back_to(*RICH)
+    assert offered(guest) == ["4", "32", "1"] and INDIRECT in operations(fake)
 
 
 def test_silence(fake):

@@ -116,6 +116,29 @@ def booted(dom0, image, extra=""):
     return repeated(dom0, deed)
 
 
+# more than the memory it may have, so that most of it is swapped out
+SWAP = """
+grep -q /sys/fs/cgroup /proc/mounts || mount -t cgroup2 none /sys/fs/cgroup
+mkdir /sys/fs/cgroup/small
+echo +memory >/sys/fs/cgroup/cgroup.subtree_control
+echo 48M >/sys/fs/cgroup/small/memory.max
+mkswap {0} >/dev/null
+swapon {0}
+mkdir -p /run/swapped
+mount -t tmpfs swapped /run/swapped
+(sh -c 'echo $$ >/sys/fs/cgroup/small/cgroup.procs; exec dd if=/dev/urandom of=/run/swapped/t bs=1M count=128 status=none')
+md5sum /run/swapped/t >/run/swapped.sum
+awk '$1 == "{0}" {{ print $4 }}' /proc/swaps
+"""
+
+
+def check_swap(guest, dev):
+    """Memory swapped out to a disk comes back as it was."""
+    out = int(guest.sh("set -e" + SWAP.format(dev), stall=300).split()[-1])
+    assert out > 64 << 10
+    guest.sh(f"swapoff {dev} && md5sum -c /run/swapped.sum && umount /run/swapped", stall=300)
+
+
 def root_of(guest):
     return guest.sh("awk '$2 == \"/\" && $1 != \"rootfs\" { print $1 }' /proc/mounts")
 
@@ -132,6 +155,7 @@ def test_boots_from_the_pv_disk(dom0, images):
     assert "Attached SCSI disk" not in said, "ata_piix saw the disks first"
     guest.sh("dd if=/dev/urandom of=/var/tmp/t bs=1M count=8 conv=fsync status=none; rm /var/tmp/t", stall=120)
     assert "xvda" in guest.sh("ls -l /dev/disk/by-uuid")
+    check_swap(guest, "/dev/xvdb")
 
 
 @pytest.mark.parametrize("image, extra, why", [

@@ -40,10 +40,10 @@ def check_stream(guest, lines=LINES):
     assert got[:lines] == [f"line {n}" for n in range(1, lines + 1)]
 
 
-def start_fio(guest, dev, seconds, engine="libaio"):
+def start_fio(guest, dev, seconds, engine="libaio", size="24M"):
     """Writes that are read back and checked, for a while; all in flight at any moment."""
     guest.sh(f"rm -f /tmp/fio.code; (fio --name=v --filename={dev} --ioengine={engine} --direct=1 --rw=randwrite --bs=4k-64k "
-             f"--iodepth=16 --size=24M --verify=crc32c --verify_fatal=1 --verify_backlog=64 --randrepeat=0 "
+             f"--iodepth=16 --size={size} --verify=crc32c --verify_fatal=1 --verify_backlog=64 --randrepeat=0 "
              f"--time_based --runtime={seconds} >/tmp/fio.out 2>&1; echo $? >/tmp/fio.code) >/dev/null 2>&1 &")
     guest.wait(f"[ $(awk '/ {dev[5:]} / {{print $8}}' /proc/diskstats) -gt 50 ]")
 
