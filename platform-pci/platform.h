@@ -128,6 +128,22 @@ void unplug_resume(void);
 ssize_t unplug_show(char *buf);
 int unplug_store(const char *name);
 
+/* unplug_ide.c */
+/**
+ * struct unplug_ide_regs - of the emulated IDE controller's PCI function
+ * @command: what it decodes, and whether it may be bus master
+ * @bar: where
+ */
+struct unplug_ide_regs {
+	u16 command;
+	u32 bar[PCI_STD_NUM_BARS];
+};
+
+void unplug_ide_hold(struct pci_dev *pdev);
+void unplug_ide_drop(void);
+void unplug_ide_save(struct unplug_ide_regs *regs);
+void unplug_ide_restore(const struct unplug_ide_regs *regs);
+
 /* suspend.c */
 int suspend_init(void);
 void suspend_exit(void);

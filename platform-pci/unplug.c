@@ -132,11 +132,21 @@ static bool unplugged(enum pvhvm_class cls)
 	return note.unplugged & BIT(cls);
 }
 
+/* Any context. */
+static void unplug_mask(u16 mask)
+{
+	struct unplug_ide_regs regs;
+
+	unplug_ide_save(&regs);
+	outw(mask, PORT_MAGIC);
+	unplug_ide_restore(&regs);
+}
+
 static void unplug(enum pvhvm_class cls)
 {
 	struct shared_info_note note;
 
-	outw(BIT(cls), PORT_MAGIC);
+	unplug_mask(BIT(cls));
 	shared_info_note_get(&note);
 	note.unplugged |= BIT(cls);
 	shared_info_note_set(&note);
@@ -310,7 +320,17 @@ void unplug_resume(void)
 		shared_info_note_set(&note);
 		return;
 	}
-	outw(note.unplugged, PORT_MAGIC);
+	unplug_mask(note.unplugged);
+}
+
+static void find_ide(void)
+{
+	struct pci_dev *pdev = NULL;
+
+	for_each_pci_dev(pdev)
+		if (of_class(pdev, PVHVM_CLASS_DISK) &&
+		    pdev->class >> 8 == PCI_CLASS_STORAGE_IDE)
+			unplug_ide_hold(pdev);
 }
 
 /**
@@ -334,6 +354,7 @@ int unplug_init(void)
 	if (!available)
 		pr_info("the host offers no unplug; emulated devices stay\n");
 
+	find_ide();
 	mutex_lock(&unplug_lock);
 	for (cls = 0; cls < PVHVM_CLASS_COUNT; cls++) {
 		most_seen[cls] = 0;
@@ -355,4 +376,5 @@ void unplug_exit(void)
 			       class_names[cls]);
 	}
 	available = false;
+	unplug_ide_drop();
 }

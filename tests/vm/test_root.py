@@ -112,7 +112,7 @@ def booted(dom0, image, extra=""):
     def deed(bed):
         uuid = bed.dom0("blkid -s UUID -o value /bed/debian").out.strip()
         assert uuid
-        return boot(bed, image, f"root=UUID={uuid} ro {extra}", {"disks": 1})
+        return boot(bed, image, f"root=UUID={uuid} rw {extra}", {"disks": 1})
     return repeated(dom0, deed)
 
 
@@ -136,7 +136,7 @@ def check_swap(guest, dev):
     """Memory swapped out to a disk comes back as it was."""
     out = int(guest.sh("set -e" + SWAP.format(dev), stall=300).split()[-1])
     assert out > 64 << 10
-    guest.sh(f"swapoff {dev} && md5sum -c /run/swapped.sum && umount /run/swapped", stall=300)
+    guest.sh(f"echo max >/sys/fs/cgroup/small/memory.max && swapoff {dev} && md5sum -c /run/swapped.sum && umount /run/swapped", stall=300)
 
 
 def root_of(guest):
@@ -190,13 +190,13 @@ def test_root_on_layers(dom0, modules, layers, root):
     image, kind = layered_image(modules, layers), layers.rpartition("+")[2]
 
     def deed(bed):
-        made = boot(bed, image, f"root={root} rootfstype={kind} ro pvhvm.root=0 xb.format={layers} xb.uuid={UUID}",
+        made = boot(bed, image, f"root={root} rootfstype={kind} rw pvhvm.root=0 xb.format={layers} xb.uuid={UUID}",
                     {"disks": 0})
         assert disk_below(made) == "sda" and made.sh("cat /made") == "made on sda"
         made.sh("dd if=/dev/urandom of=/t bs=1M count=8 conv=fsync; md5sum /t >/sum; sync", stall=120)
         bed.check_health()
         bed.xl("destroy guest")
-        return boot(bed, image, f"root={root} rootfstype={kind} ro", {"disks": 0})
+        return boot(bed, image, f"root={root} rootfstype={kind} rw", {"disks": 0})
 
     guest = repeated(dom0, deed)
     assert disk_below(guest) == "xvda"

@@ -283,6 +283,33 @@ def test_durable_writes_go_on(guest):
     assert counts(guest) == before
 
 
+def ide_registers(guest):
+    """What the emulated IDE controller decodes, and where: command and BARs."""
+    return guest.sh("for dev in /sys/bus/pci/devices/*; do case $(cat $dev/class) in 0x0101*) "
+                    "dd if=$dev/config bs=1 skip=4 count=2; dd if=$dev/config bs=1 skip=16 count=24;; esac; done 2>/dev/null "
+                    "| od -A n -t x1")
+
+
+@pytest.mark.fresh
+def test_cdrom_outlives_the_unplug(guest):
+    """The CD-ROM beside the disks still does DMA when they are unplugged, and unplugged again by a restore."""
+    guest.load()
+    switch_by_hand(guest)
+    before = ide_registers(guest)
+    assert before
+    guest.sh(f"echo ide-disks >{UNPLUG}")
+
+    def check():
+        assert re.search(r"^ide-disks unplugged", guest.platform("unplug"), re.M)
+        assert ide_registers(guest) == before
+        guest.sh("dd if=/dev/sr0 of=/dev/null bs=64k count=8 iflag=direct status=none", stall=120)
+        assert not re.search("lost interrupt|failed command", guest.dmesg())
+    check()
+    guest.bed.save_restore()
+    guest.wait_connected("vbd-768")
+    check()
+
+
 @pytest.mark.slow
 @pytest.mark.fresh
 @pytest.mark.parametrize("rings", ["2", "1"])
