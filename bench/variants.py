@@ -24,10 +24,11 @@ class Guest:
 
     name, nopv, rings = "emulated", True, False
     nic, disk = "eth0", "/dev/sda"
+    boot = CALM
 
     def __init__(self, bed, number, vcpus):
         self.bed = bed
-        config = GuestConfig("small", name=self.name, number=number, nopv=self.nopv, vcpus=vcpus, extra=CALM)
+        config = GuestConfig("small", name=self.name, number=number, nopv=self.nopv, vcpus=vcpus, extra=self.boot)
         bed.add_guest(config)
         self.domid = bed.xl(f"domid {self.name}").out.strip()
         self.address = f"192.168.77.{10 + number}"
