@@ -221,7 +221,8 @@ enum blkf_degrade {
  * @name: what the disk is called; @reserved while nobody else may take it
  * @queues_mutex: taking the queues up or down; also taken by the watchdog,
  *	which must not need the device's lock
- * @given_up: our own failure; only a new probe tries again
+ * @given_up: our own failure; only a new probe, or hold and letting go, tries
+ *	again
  * @live: requests are taken; otherwise they wait if @kept, or fail
  * @kept: the rings went down with BLKF_DOWN_KEEP the last time
  * @deleted: the block layer will send none any more; @queues_mutex

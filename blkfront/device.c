@@ -369,9 +369,9 @@ int blkf_dev_hold(struct blkf_dev *dev, bool hold)
 
 	if (hold == held)
 		return 0;
-	if (dev->state == BLKF_DEAD || pdev->quarantined)
-		return -ENODEV;
 	if (!hold) {
+		if (pdev->quarantined)
+			return -ENODEV;
 		device_set_held(dev, false);
 		return pdev->state == XenbusStateInitialising &&
 		       (pdev->otherend_state == XenbusStateInitWait ||
@@ -382,9 +382,15 @@ int blkf_dev_hold(struct blkf_dev *dev, bool hold)
 	if (err)
 		return err;
 	device_set_held(dev, true);
+	/* whoever lets it go again wants another try */
+	dev->given_up = false;
 	/* the backend follows, and device_restart() makes us Initialising */
-	if (pdev->state != XenbusStateInitialising)
+	if (pdev->state == XenbusStateInitialised ||
+	    pdev->state == XenbusStateConnected)
 		pvhvm_switch_state(pdev, XenbusStateClosing);
+	else if (pdev->state == XenbusStateClosed &&
+		 pdev->otherend_state == XenbusStateClosed)
+		device_restart(dev);
 	return 0;
 }
 

@@ -136,6 +136,26 @@ def test_each_probe_step_unwinds(guest):
     guest.wait("[ -b /dev/sda ]")
 
 
+def test_held_again_after_a_failure(guest):
+    """A disk that could not connect gets out of the emulated one's way, and can try again."""
+    guest.load("platform", "xenbus")
+    # 1 to 3 are the module's and the probe's
+    guest.load("blkfront", blkfront_fail_step=6)
+    hold = "/sys/bus/pvhvm/devices/vbd-768/hold"
+    guest.wait(f"[ -e {hold} ]")
+    guest.sh("echo 1 >/sys/block/sda/device/delete")
+    assert guest.try_sh(f"echo 0 >{hold}").code != 0
+    assert "fail_step 6" in guest.dmesg()
+    # the backend has closed, too; boot-disks does it at once
+    guest.sh(f"sleep 2; echo 1 >{hold}")
+    assert guest.device("vbd-768", "hold") == "1"
+    guest.wait("[ \"$(cat /sys/bus/pvhvm/devices/vbd-768/state)\" = initialising ]")
+    guest.sh(f"echo 0 >{hold}")
+    guest.wait_connected("vbd-768")
+    guest.wait("[ -b /dev/xvda ]")
+    back(guest)
+
+
 @pytest.mark.wide
 @pytest.mark.parametrize("job, more", [("basic-verify", "size=32m"), ("surface-scan", "")])
 def test_fios_own_verify_jobs(guest, job, more):
