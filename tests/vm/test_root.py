@@ -11,7 +11,7 @@ from xenbedlib.bed import Bed
 from xenbedlib.errors import EmulatorFault
 from xenbedlib.guestcfg import GuestConfig
 
-pytestmark = [pytest.mark.slow, pytest.mark.pending("not run yet")]
+pytestmark = [pytest.mark.slow]
 
 TRIES = 3
 
@@ -180,6 +180,7 @@ def disk_below(guest):
     return name
 
 
+@pytest.mark.pending("not seen passing yet")
 @pytest.mark.parametrize("layers, root", [
     ("lvm+ext4", "/dev/mapper/debian-root"),
     ("luks+lvm+xfs", "/dev/mapper/debian-root"),
@@ -190,7 +191,8 @@ def test_root_on_layers(dom0, modules, layers, root):
     image, kind = layered_image(modules, layers), layers.rpartition("+")[2]
 
     def deed(bed):
-        made = boot(bed, image, f"root={root} rootfstype={kind} rw pvhvm.root=0 xb.format={layers} xb.uuid={UUID}",
+        # the initramfs waits for its root so long from its own begin on, in which the root is made
+        made = boot(bed, image, f"root={root} rootfstype={kind} rw rootdelay=300 pvhvm.root=0 xb.format={layers} xb.uuid={UUID}",
                     {"disks": 0})
         assert disk_below(made) == "sda" and made.sh("cat /made") == "made on sda"
         made.sh("dd if=/dev/urandom of=/t bs=1M count=8 conv=fsync; md5sum /t >/sum; sync", stall=120)
@@ -205,6 +207,7 @@ def test_root_on_layers(dom0, modules, layers, root):
     guest.sh("dd if=/dev/urandom of=/t bs=1M count=8 conv=fsync", stall=120)
 
 
+@pytest.mark.pending("not run yet")
 def test_dracut(dom0, modules):
     """The same hand-over from an initramfs that dracut made."""
     guest = booted(dom0, initrd.make("dracut", modules, ["dracut-core"], command=initrd.DRACUT)[0])
