@@ -131,6 +131,14 @@ NAMES = (*KINDS, Dom0.name)
 MOST_GUESTS = 3
 
 
+def guests(text):
+    """The guests of a list such as 'inkernel,pvhvm'; ValueError names what is none."""
+    names = text.split(",")
+    if wrong := [name for name in names if name not in KINDS]:
+        raise ValueError(f"no variant {', '.join(wrong)}; there are {', '.join(KINDS)}")
+    return names
+
+
 def bring_up(bed, names, vcpus, params, other, other_params):
     """The variants of these names, paused; other: folder with the modules of the variant of that name."""
     if "pvhvm" in names or "other" in names and not other:

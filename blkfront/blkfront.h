@@ -350,7 +350,7 @@ int blkf_dev_close(struct blkf_dev *dev);
  * blkf_dev_hold() - connect, or disconnect and stay so
  * @dev: its device's lock held
  *
- * Return: 0; -EBUSY if the disk is open; -ENODEV if there is no way back.
+ * Return: 0; -EBUSY if the disk is open; -ENODEV to let go of a quarantined one.
  */
 int blkf_dev_hold(struct blkf_dev *dev, bool hold);
 
