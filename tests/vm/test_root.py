@@ -74,14 +74,19 @@ def images(modules):
     return {"with": made, "without": without}
 
 
-def boot(bed, image, extra, config):
-    """Creates the guest with that initramfs until its agent answers."""
+def start(bed, image, extra, config):
+    """Creates the guest with that initramfs."""
     from xenbedlib import images as made
     config = GuestConfig("debian", extra=extra.strip(), **config)
     bed.push_dom0([f"{made.debian() / 'vmlinuz'}=debian-vmlinuz", f"{image}=debian-initrd"], "/bed")
     bed.config = config
     bed.dom0("cat >/bed/guest.cfg", stdin=config.to_xl().encode())
     bed.xl("create /bed/guest.cfg", stall=300)
+
+
+def boot(bed, image, extra, config):
+    """The same until its agent answers."""
+    start(bed, image, extra, config)
     bed.reconnect_guest(900)
     guest = Guest(bed)
     bed.guest("dmesg -n 7")
@@ -180,34 +185,43 @@ def disk_below(guest):
     return name
 
 
-@pytest.mark.pending("the initramfs does not activate the logical volume that it has just made")
+MAKING_SECONDS = 400
+
+
+def make_system(bed, image, layers):
+    """The guest makes the system on its emulated disk and powers off."""
+    start(bed, image, f"pvhvm.root=0 xb.format={layers} xb.uuid={UUID}", {"disks": 0})
+    bed.dom0(f"i=0; while xl domid guest 2>/dev/null >&2; do i=$((i + 1)); [ $i -lt {MAKING_SECONDS} ] || exit 1; sleep 1; done",
+             stall=MAKING_SECONDS + 100)
+    assert "rootmaker: failed" not in bed.console()
+
+
 @pytest.mark.parametrize("layers, root", [
     ("lvm+ext4", "/dev/mapper/debian-root"),
     ("luks+lvm+xfs", "/dev/mapper/debian-root"),
     ("btrfs", f"UUID={UUID}"),
 ])
 def test_root_on_layers(dom0, modules, layers, root):
-    """A system made on the emulated disk, on LVM, in LUKS, on xfs or btrfs, is found on the PV disk at the next boot."""
+    """A system made on the emulated disk, on LVM, in LUKS, on xfs or btrfs, boots from it and then from the PV disk."""
     image, kind = layered_image(modules, layers), layers.rpartition("+")[2]
+    line = f"root={root} rootfstype={kind} rw"
 
     def deed(bed):
-        # the initramfs waits for its root so long from its own begin on, in which the root is made
-        made = boot(bed, image, f"root={root} rootfstype={kind} rw rootdelay=300 pvhvm.root=0 xb.format={layers} xb.uuid={UUID}",
-                    {"disks": 0})
-        assert disk_below(made) == "sda" and made.sh("cat /made") == "made on sda"
-        made.sh("dd if=/dev/urandom of=/t bs=1M count=8 conv=fsync; md5sum /t >/sum; sync", stall=120)
+        make_system(bed, image, layers)
+        guest = boot(bed, image, f"{line} pvhvm.root=0", {"disks": 0})
+        assert disk_below(guest) == "sda"
+        guest.sh("cd / && md5sum -c sum && dd if=/dev/urandom of=more bs=1M count=8 conv=fsync && md5sum more >>sum && sync", stall=120)
         bed.check_health()
         bed.xl("destroy guest")
-        return boot(bed, image, f"root={root} rootfstype={kind} rw", {"disks": 0})
+        return boot(bed, image, line, {"disks": 0})
 
     guest = repeated(dom0, deed)
     assert disk_below(guest) == "xvda"
-    assert guest.sh("md5sum -c /sum") == "/t: OK"
+    guest.sh("cd / && md5sum -c sum && [ $(wc -l <sum) = 2 ]", stall=120)
     assert guest.sh("ls -d /sys/block/sd* 2>/dev/null || true") == ""
-    guest.sh("dd if=/dev/urandom of=/t bs=1M count=8 conv=fsync", stall=120)
+    guest.sh("dd if=/dev/urandom of=/more bs=1M count=8 conv=fsync", stall=120)
 
 
-@pytest.mark.pending("not run yet")
 def test_dracut(dom0, modules):
     """The same hand-over from an initramfs that dracut made."""
     guest = booted(dom0, initrd.make("dracut", modules, ["dracut-core"], command=initrd.DRACUT)[0])
