@@ -29,6 +29,7 @@ static void chardev_free(struct chardev_file *f)
 {
 	struct chardev_msg *msg, *next_msg;
 
+	remove_wait_queue(comms_end(), &f->end);
 	chardev_conn_end(f);
 	list_for_each_entry_safe(msg, next_msg, &f->unread, list)
 		kfree(msg);
@@ -173,9 +174,12 @@ static ssize_t chardev_read(struct file *file, char __user *buf, size_t len,
 		return -ERESTARTSYS;
 	while (!(n = chardev_give(f, buf, len))) {
 		mutex_unlock(&f->read_lock);
+		if (comms_broken())
+			return -EIO;
 		if (file->f_flags & O_NONBLOCK)
 			return -EAGAIN;
-		if (wait_event_interruptible(f->wait, chardev_first(f)))
+		if (wait_event_interruptible(f->wait, chardev_first(f) ||
+					     comms_broken()))
 			return -ERESTARTSYS;
 		if (mutex_lock_interruptible(&f->read_lock))
 			return -ERESTARTSYS;
@@ -199,6 +203,14 @@ static __poll_t chardev_poll(struct file *file, poll_table *table)
 	return mask;
 }
 
+/* The transport broke: nothing more will come. */
+static int chardev_ended(wait_queue_entry_t *end, unsigned int mode, int sync,
+			 void *key)
+{
+	wake_up_all(&container_of(end, struct chardev_file, end)->wait);
+	return 0;
+}
+
 static int chardev_open(struct inode *inode, struct file *file)
 {
 	struct chardev_file *f;
@@ -217,6 +229,8 @@ static int chardev_open(struct inode *inode, struct file *file)
 	INIT_LIST_HEAD(&f->unread);
 	INIT_LIST_HEAD(&f->txns);
 	init_waitqueue_head(&f->wait);
+	init_waitqueue_func_entry(&f->end, chardev_ended);
+	add_wait_queue(comms_end(), &f->end);
 	file->private_data = f;
 	xenbus_count(opens);
 	return stream_open(inode, file);

@@ -37,7 +37,8 @@
  * @in_flight: requests without a reply
  * @txns: of struct chardev_txn
  * @lossy: a watch event has been lost, and that has been said
- * @wait: woken when @unread grows or @in_flight shrinks
+ * @wait: woken when @unread grows, @in_flight shrinks, or the transport breaks
+ * @end: in comms_end(), wakes @wait
  */
 struct chardev_file {
 	struct kref ref;
@@ -56,6 +57,7 @@ struct chardev_file {
 	struct list_head txns;
 	bool lossy;
 	wait_queue_head_t wait;
+	wait_queue_entry_t end;
 };
 
 /**

@@ -31,6 +31,8 @@ static struct {
 	struct pvhvm_evtchn ch;
 	/* woken by every event, and by comms_break() */
 	wait_queue_head_t wait;
+	/* woken by comms_break() */
+	wait_queue_head_t end;
 	/* serialises senders, protects req_prod */
 	struct mutex send_lock;
 	u32 req_prod;
@@ -47,6 +49,7 @@ static struct {
 	const char *broken;
 } comms = {
 	.wait = __WAIT_QUEUE_HEAD_INITIALIZER(comms.wait),
+	.end = __WAIT_QUEUE_HEAD_INITIALIZER(comms.end),
 	.send_lock = __MUTEX_INITIALIZER(comms.send_lock),
 	.read_lock = __MUTEX_INITIALIZER(comms.read_lock),
 };
@@ -63,6 +66,12 @@ void comms_break(const char *why)
 	pr_err("xenstore is given up: %s; devices go on as they are, reload pvhvm_xenbus to try again\n",
 	       why);
 	wake_up_all(&comms.wait);
+	wake_up_all(&comms.end);
+}
+
+wait_queue_head_t *comms_end(void)
+{
+	return &comms.end;
 }
 
 static irqreturn_t comms_interrupt(int irq, void *data)

@@ -86,6 +86,9 @@ const char *comms_broken(void);
 /* Give the transport up; the first reason is logged and stays. */
 void comms_break(const char *why);
 
+/* The queue that comms_break() wakes. */
+wait_queue_head_t *comms_end(void);
+
 /**
  * comms_send() - put one message on the ring
  * @parts: its parts, the header first

@@ -145,6 +145,27 @@ def test_no_answer_is_no_news(guest):
     back(guest)
 
 
+@pytest.mark.fresh
+def test_a_ring_out_of_bounds(guest):
+    """The host breaks the xenstore ring: who waits for it hears so, disk and card go on, modules unload and find it again."""
+    name = pv_up(guest, xenbus_request_timeout="10")
+    guest.load("blkfront")
+    dev = "/dev/" + switch_by_hand(guest)
+    here = pathlib.Path(__file__).parent
+    guest.bed.push_dom0([str(here / "badring.py"), str(here / "fakeback.py")], "/run")
+    guest.sh("(dd if=/dev/xen/xenbus of=/dev/null bs=16 count=1 2>/tmp/reader; echo ended >>/tmp/reader) & sleep 1")
+    guest.bed.dom0(f"python3 /run/badring.py {guest.sh('xenstore-read domid')}")
+    assert guest.try_sh("xenstore-read domid").code != 0
+    guest.wait("grep -q ended /tmp/reader")
+    assert "error" in guest.sh("cat /tmp/reader")
+    assert guest.dmesg().count("xenstore is given up: reply indices out of bounds") == 1
+    guest.sh(f"ping -c 3 -i 0.2 -W 2 {DOM0} && dd if={dev} of=/dev/null bs=64k count=16 iflag=direct status=none")
+    guest.sh(f"ip link set {name} down")
+    guest.unload("netfront", "blkfront", "xenbus", "platform")
+    guest.load("platform", "xenbus")
+    assert guest.sh("xenstore-read domid")
+
+
 @pytest.mark.wide
 @pytest.mark.state(GuestConfig("small", vcpus=1))
 def test_one_vcpu(guest):
