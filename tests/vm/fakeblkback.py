@@ -7,7 +7,7 @@ makes the disk (xen/io/blkif.h; KEYs go into the backend's directory), serves
 it from /run/fake.disk, and appends each request to /run/fake.log. /run/fake.deed,
 read before each request, is what it does besides: 'refuse OP' (unsupported), a lie:
 'id', 'twice', 'op', 'producer', 'silence', or 'fuzz SEED PERCENT': lies of any
-kind, by chance.
+kind, by chance. 'look': what the guest's pages show besides is in the log, too.
 """
 import ctypes
 import mmap
@@ -38,6 +38,8 @@ class Disk:
         self.ring = Ring(lib, refs, ENTRY)
         lib.bind(int(queue.read("event-channel")))
         self.chance = None
+        # each sector that went over the ring, which is no secret
+        self.known = {bytes(512)}
 
     def end(self):
         self.ring.end()
@@ -46,7 +48,15 @@ class Disk:
         self.ring.respond(struct.pack("<QBxhxxxx", ident, op, status))
         self.ring.publish()
 
-    def _transfer(self, op, sector, segments):
+    def _look(self, op, page, first, last):
+        """Logs whether a page shows what no request has been about."""
+        asked = range(first, last + 1) if op == WRITE else ()
+        sectors = [ctypes.string_at(page + n * 512, 512) for n in range(8)]
+        self.known.update(sectors[n] for n in asked)
+        with LOG.open("a") as log:
+            print("look", op, "alone" if self.known.issuperset(sectors) else "more", file=log)
+
+    def _transfer(self, op, sector, segments, look):
         at = sector * 512
         for ref, first, last in segments:
             # what is only read was granted so
@@ -55,10 +65,15 @@ class Disk:
             if at + length > SIZE:
                 raise OSError("beyond the disk's end")
             page = self.lib.map([ref], prot)
+            if look:
+                self._look(op, page, first, last)
             if op == WRITE:
                 self.data[at:at + length] = ctypes.string_at(page + first * 512, length)
             else:
-                ctypes.memmove(page + first * 512, bytes(self.data[at:at + length]), length)
+                data = bytes(self.data[at:at + length])
+                ctypes.memmove(page + first * 512, data, length)
+                if look:
+                    self.known.update(data[n:n + 512] for n in range(0, length, 512))
             self.lib.unmap(page, 1)
             at += length
 
@@ -83,7 +98,7 @@ class Disk:
             if op == INDIRECT:
                 what, count, raw = self._indirect(raw)
             if what in (READ, WRITE):
-                self._transfer(what, sector, list(struct.iter_unpack("<IBBxx", raw[24:24 + 8 * count])))
+                self._transfer(what, sector, list(struct.iter_unpack("<IBBxx", raw[24:24 + 8 * count])), deed == ["look"])
         except OSError:
             # a guest that has caught us lying has taken its pages back
             return ident, op, ERROR
@@ -142,9 +157,10 @@ class Disk:
 def main(domid, vdev, keys):
     front = Store(f"/local/domain/{domid}/device/vbd/{vdev}")
     back = Store(f"/local/domain/0/backend/fakevbd/{domid}/{vdev}")
+    trusted = keys.pop("trusted", 1)
     back.write(keys, frontend=front.path, frontend_id=domid, online=1, state=INIT_WAIT, info=0,
                sectors=SIZE // 512, sector_size=512)
-    front.offer(domid, back, virtual_device=vdev, device_type="disk")
+    front.offer(domid, back, virtual_device=vdev, device_type="disk", trusted=trusted)
     lib = Library(domid)
     fakeback.run(front, back, lib, lambda: Disk(lib, front))
 

@@ -88,6 +88,20 @@ def test_a_lie_quarantines(fake, deed):
     assert guest.try_sh(f"dd if={DEV} of=/dev/null bs=4k count=1 iflag=direct", stall=60).code != 0
 
 
+@pytest.mark.parametrize("trusted", [0, 1])
+def test_what_a_backend_sees(fake, trusted):
+    """One that is not trusted sees sectors and nothing besides: no neighbours in a page, no earlier use of it."""
+    fake.start(f"trusted={trusted}", deed="look")
+    # eight buffers of a sector each share a page
+    fake.guest.sh(f"fio --name=l --filename={DEV} --ioengine=libaio --direct=1 --rw=randrw --bs=512 --iodepth=32 --size=128k "
+                  f"--refill_buffers && dd if={DEV} of=/dev/null bs=64k count=8 status=none", stall=120)
+    seen = {tuple(words[1:]) for words in fake.log() if words[0] == "look"}
+    if trusted:
+        assert (WRITE, "more") in seen
+    else:
+        assert seen == {(WRITE, "alone"), (READ, "alone")}
+
+
 @pytest.mark.wide
 @pytest.mark.fresh
 def test_a_checkpoint_wakes_nobody(fake):
