@@ -38,8 +38,6 @@
 static const char *const class_names[PVHVM_CLASS_COUNT] = {
 	[PVHVM_CLASS_DISK] = "ide-disks",
 	[PVHVM_CLASS_NIC] = "nics",
-	[PVHVM_CLASS_AUX_DISK] = "aux-ide-disks",
-	[PVHVM_CLASS_NVME] = "nvme-disks",
 };
 
 /* Protects the tables below. Never taken in hard interrupts. */
@@ -64,17 +62,12 @@ static bool of_class(const struct pci_dev *pdev, enum pvhvm_class cls)
 	if (pdev->subsystem_vendor != QEMU_SUBVENDOR ||
 	    pdev->subsystem_device != QEMU_SUBDEVICE)
 		return false;
-	switch (cls) {
-	case PVHVM_CLASS_NIC:
+	if (cls == PVHVM_CLASS_NIC)
 		return type == PCI_CLASS_NETWORK_ETHERNET;
-	case PVHVM_CLASS_NVME:
-		return type == PCI_CLASS_STORAGE_EXPRESS;
-	default:
-		return type == PCI_CLASS_STORAGE_IDE ||
-			type == PCI_CLASS_STORAGE_SATA ||
-			type == PCI_CLASS_STORAGE_SATA_AHCI ||
-			type == PCI_CLASS_STORAGE_SCSI;
-	}
+	return type == PCI_CLASS_STORAGE_IDE ||
+	       type == PCI_CLASS_STORAGE_SATA ||
+	       type == PCI_CLASS_STORAGE_SATA_AHCI ||
+	       type == PCI_CLASS_STORAGE_SCSI;
 }
 
 /* Whole disks and network interfaces, wherever they are below a function. */
@@ -106,15 +99,7 @@ static struct census take_census(enum pvhvm_class cls)
 		c.functions++;
 		device_for_each_child(&pdev->dev, &c, count_below);
 	}
-	if (cls == PVHVM_CLASS_NIC || cls == PVHVM_CLASS_NVME)
-		c.devices = c.functions;
-	else
-		c.devices = c.in_use;
-	/* All but the primary master, which stays. */
-	if (cls == PVHVM_CLASS_AUX_DISK) {
-		c.devices -= !!c.devices;
-		c.in_use -= !!c.in_use;
-	}
+	c.devices = cls == PVHVM_CLASS_NIC ? c.functions : c.in_use;
 	lockdep_assert_held(&unplug_lock);
 	if (most_seen[cls] < c.devices)
 		most_seen[cls] = c.devices;
@@ -126,9 +111,6 @@ static bool unplugged(enum pvhvm_class cls)
 	struct shared_info_note note;
 
 	shared_info_note_get(&note);
-	if (cls == PVHVM_CLASS_AUX_DISK &&
-	    note.unplugged & BIT(PVHVM_CLASS_DISK))
-		return true;
 	return note.unplugged & BIT(cls);
 }
 
@@ -223,16 +205,16 @@ ssize_t unplug_show(char *buf)
 static int veto(enum pvhvm_class cls)
 {
 	struct census c = take_census(cls);
-	bool whole_function = cls == PVHVM_CLASS_NIC || cls == PVHVM_CLASS_NVME;
+	/* a NIC that is on the bus gets its driver any time */
+	unsigned int in_use = cls == PVHVM_CLASS_NIC ? c.functions : c.in_use;
 
 	if (unplugged(cls))
 		return -EALREADY;
 	if (!available)
 		return -EACCES;
-	if (whole_function ? c.functions : c.in_use) {
+	if (in_use) {
 		pr_warn("%s: not unplugged, %u emulated still in use\n",
-			class_names[cls],
-			whole_function ? c.functions : c.in_use);
+			class_names[cls], in_use);
 		return -EBUSY;
 	}
 	if (!twins_of(cls) || twins_of(cls) < most_seen[cls]) {

@@ -13,20 +13,17 @@
 #include <linux/types.h>
 
 /**
- * enum pvhvm_class - the classes the host can unplug
+ * enum pvhvm_class - the classes of emulated devices that are unplugged
  * @PVHVM_CLASS_DISK: IDE disks, bit 0 (not CD-ROMs)
  * @PVHVM_CLASS_NIC: all emulated NICs, bit 1
- * @PVHVM_CLASS_AUX_DISK: IDE disks but the primary master, bit 2
- * @PVHVM_CLASS_NVME: NVMe disks, bit 3
  * @PVHVM_CLASS_COUNT: how many there are
  *
- * The value is the bit's number in the mask written to the port.
+ * The value is the bit's number in the mask written to the port. There are
+ * two more bits, never set; docs/unplug.md says why.
  */
 enum pvhvm_class {
 	PVHVM_CLASS_DISK,
 	PVHVM_CLASS_NIC,
-	PVHVM_CLASS_AUX_DISK,
-	PVHVM_CLASS_NVME,
 	PVHVM_CLASS_COUNT
 };
 

@@ -86,7 +86,7 @@ class Tree:
         self.put(f"{d}/pvhvm/grants", "used 9 parked 0 free 503 max 16384")
         self.put(f"{d}/pvhvm/ports", "used 7 max 131072")
         self.put(f"{d}/pvhvm/unplug", "ide-disks present emulated=1 twins=0\n"
-                 "nics present emulated=1 twins=1\naux-ide-disks absent emulated=0 twins=0\n")
+                 "nics present emulated=1 twins=1\n")
         for n, name in enumerate(("requests", "replies", "timeouts", "watches", "devices")):
             self.put(f"sys/devices/pvhvm/xenstore/{name}", 100 + n)
         self.put("sys/devices/pvhvm/xenstore/broken", "no")
