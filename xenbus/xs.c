@@ -159,31 +159,22 @@ void xs_resume(bool fresh)
 
 /* ---- the list of those that wait ---- */
 
-static void xs_await(struct xs_request *req)
+/*
+ * From here on the request may be answered, or failed, and with that be gone.
+ * Return: its id.
+ */
+static u32 xs_await(struct xs_request *req)
 {
-	req->id = xs_fresh_id();
+	u32 id = xs_fresh_id();
+
+	req->id = id;
 	req->body = NULL;
 	req->err = 0;
+	xenbus_count(pending);
 	spin_lock(&xs.lock);
 	list_add_tail(&req->list, &xs.pending);
 	spin_unlock(&xs.lock);
-	xenbus_count(pending);
-}
-
-/* Return: false when the reply is already being handed over. */
-static bool xs_forget(struct xs_request *req)
-{
-	bool mine;
-
-	spin_lock(&xs.lock);
-	mine = !list_empty(&req->list);
-	list_del_init(&req->list);
-	spin_unlock(&xs.lock);
-	if (mine) {
-		xenbus_uncount(pending);
-		wake_up_all(&xs.gate);
-	}
-	return mine;
+	return id;
 }
 
 static struct xs_request *xs_take(u32 id)
@@ -202,6 +193,15 @@ static struct xs_request *xs_take(u32 id)
 	if (found)
 		xenbus_uncount(pending);
 	return found;
+}
+
+/* Return: false when the reply is already being handed over. */
+static bool xs_forget(u32 id)
+{
+	if (!xs_take(id))
+		return false;
+	wake_up_all(&xs.gate);
+	return true;
 }
 
 static void xs_finish(struct xs_request *req)
@@ -294,7 +294,8 @@ static int xs_reader(void *unused)
 static int xs_send(struct xs_request *req, u32 txn, const struct kvec *parts,
 		   unsigned int nr, bool killable)
 {
-	struct xsd_sockmsg hdr = { .type = req->type, .tx_id = txn };
+	const u32 type = req->type;
+	struct xsd_sockmsg hdr = { .type = type, .tx_id = txn };
 	struct kvec v[1 + XS_TALK_PARTS];
 	unsigned int i;
 	u32 len = 0;
@@ -309,8 +310,7 @@ static int xs_send(struct xs_request *req, u32 txn, const struct kvec *parts,
 	if (len > XENSTORE_PAYLOAD_MAX)
 		return -E2BIG;
 
-	xs_await(req);
-	hdr.req_id = req->id;
+	hdr.req_id = xs_await(req);
 	hdr.len = len;
 	v[0].iov_base = &hdr;
 	v[0].iov_len = sizeof(hdr);
@@ -324,11 +324,9 @@ static int xs_send(struct xs_request *req, u32 txn, const struct kvec *parts,
 		return 0;
 	}
 	if (err == -ETIMEDOUT)
-		xs_timed_out(req->type);
-	if (xs_forget(req))
-		return err;
-	/* It was failed by the reader thread at the same time: so be it. */
-	return 0;
+		xs_timed_out(type);
+	/* Else it was failed by the reader thread at the same time: so be it. */
+	return xs_forget(hdr.req_id) ? err : 0;
 }
 
 int xs_submit(struct xs_request *req, u32 txn, const void *body, u32 len)
@@ -346,7 +344,7 @@ static int xs_wait(struct xs_request *req)
 
 	if (wait_for_completion_timeout(&req->done, max(left, 1L)))
 		return 0;
-	if (!xs_forget(req)) {
+	if (!xs_forget(req->id)) {
 		wait_for_completion(&req->done);
 		return 0;
 	}
