@@ -140,6 +140,7 @@ struct blkf_stats {
  * @depth: request numbers: those of each hardware queue that uses it
  * @max_segs: segments that a request may have on this connection
  * @starved: a hardware queue that shares the ring was short of something
+ * @deaf: no answer is taken off the ring, under @reap_lock
  * @shadow: @depth of them
  * @pages: backing of all shadows' page arrays
  * @grants: under @grant_lock; so are the pool's members
@@ -172,6 +173,7 @@ struct blkf_queue {
 	unsigned int max_segs;
 	bool bounce;
 	bool starved;
+	bool deaf;
 	u16 handle;
 	domid_t peer;
 	struct blkf_shadow *shadow;
@@ -488,9 +490,9 @@ void blkf_queues_start(struct blkf_dev *dev);
 void blkf_queues_down(struct blkf_dev *dev, enum blkf_down how);
 
 /*
- * Quiesce what is live, and let it go on. What is not live is quiet until its
- * backend is there, or its requests fail without seeing a ring, and are to go
- * on doing so.
+ * Quiesce what is live and take no more answers; and let it go on. What is not
+ * live is quiet until its backend is there, or its requests fail without seeing
+ * a ring, and are to go on doing so. Context: process; sleeps.
  */
 void blkf_queues_pause(struct blkf_dev *dev);
 void blkf_queues_unpause(struct blkf_dev *dev);

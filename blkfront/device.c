@@ -206,6 +206,11 @@ static void device_backend_closing(struct blkf_dev *dev)
 					"%s is in use: it stays until it is closed",
 					dev->name);
 		dev->close_wanted = true;
+		/* what it was to do once it is back will not be done */
+		if (dev->state == BLKF_INITIALISED) {
+			blkf_queues_down(dev, BLKF_DOWN_FAIL);
+			dev->state = BLKF_WAITING;
+		}
 		return;
 	}
 	if (dev->state != BLKF_HELD)
@@ -218,7 +223,8 @@ static void device_backend_closed(struct blkf_dev *dev)
 {
 	struct pvhvm_device *pdev = dev->pdev;
 
-	if (dev->state == BLKF_INITIALISED || dev->state == BLKF_CONNECTED) {
+	if (dev->state == BLKF_INITIALISED || dev->state == BLKF_CONNECTED ||
+	    (dev->state == BLKF_WAITING && dev->disk)) {
 		dev_warn(&pdev->dev, "the backend of %s is gone\n", dev->name);
 		blkf_identity_twin(dev, false);
 		blkf_queues_down(dev, BLKF_DOWN_FAIL);
@@ -253,13 +259,9 @@ static int device_negotiate(struct blkf_dev *dev)
 
 static int device_connect_disk(struct blkf_dev *dev)
 {
-	int err;
-
 	if (!dev->disk)
 		return blkf_disk_create(dev);
-	err = blkf_limits_apply(dev);
-	blkf_limits_resize(dev);
-	return err;
+	return blkf_limits_apply(dev);
 }
 
 static void device_connect(struct blkf_dev *dev)
@@ -287,6 +289,8 @@ static void device_connect(struct blkf_dev *dev)
 	if (fresh) {
 		blkf_disk_add(dev);
 	} else {
+		/* 5.10 waits for requests in here */
+		blkf_limits_resize(dev);
 		blkf_dev_queue_work(dev, &dev->limits_work);
 		if (READ_ONCE(dev->added))
 			blkf_identity_twin(dev, true);

@@ -117,7 +117,9 @@ bool blkf_pool_take(struct blkf_queue *q, struct blkf_page *page,
 	bool enough;
 
 	spin_lock_irqsave(&q->grant_lock, flags);
-	while (q->pool_free < nr && !pool_grow(q, GFP_ATOMIC))
+	/* what is kept for emergencies is not ours: one request always fits */
+	while (q->pool_free < nr &&
+	       !pool_grow(q, GFP_NOWAIT | __GFP_NOMEMALLOC))
 		grown++;
 	enough = q->pool_free >= nr;
 	if (enough) {

@@ -170,6 +170,7 @@ static int queue_up(struct blkf_queue *q)
 	q->polled = q->index >= dev->nr_queues - dev->nr_poll;
 	q->relays = dev->nr_poll_lanes && !dev->nr_poll;
 	q->starved = false;
+	q->deaf = false;
 	q->up = true;
 
 	err = blkf_step("ring") ?: queue_alloc_ring(q);
@@ -368,22 +369,6 @@ static void queues_unquiesce_locked(struct blkf_dev *dev)
 	blk_mq_kick_requeue_list(dev->disk->queue);
 }
 
-void blkf_queues_pause(struct blkf_dev *dev)
-{
-	mutex_lock(&dev->queues_mutex);
-	if (READ_ONCE(dev->live))
-		queues_quiesce_locked(dev);
-	mutex_unlock(&dev->queues_mutex);
-}
-
-void blkf_queues_unpause(struct blkf_dev *dev)
-{
-	mutex_lock(&dev->queues_mutex);
-	/* whoever takes it down meanwhile lets it go on, or not */
-	if (READ_ONCE(dev->live))
-		queues_unquiesce_locked(dev);
-	mutex_unlock(&dev->queues_mutex);
-}
 
 void blkf_queues_start(struct blkf_dev *dev)
 {
@@ -394,20 +379,32 @@ void blkf_queues_start(struct blkf_dev *dev)
 	mutex_unlock(&dev->queues_mutex);
 }
 
-/* What was answered before the channel was closed counts. */
-static void queue_silence(struct blkf_queue *q)
+/* Take what has been answered; from now on nothing more if @deaf. */
+static void queue_listen(struct blkf_queue *q, bool deaf)
 {
 	unsigned int chain;
 	bool rest;
 
-	pvhvm_evtchn_close(&q->ch, q);
-	if (!q->shadow)
-		return;
 	/* also waits for whoever polls */
 	spin_lock_irq(&q->reap_lock);
+	if (!deaf)
+		q->deaf = false;
 	chain = blkf_request_reap(q, BLKF_REAP_ALL, &rest);
+	q->deaf = deaf;
 	spin_unlock_irq(&q->reap_lock);
 	blkf_request_complete(q, chain);
+}
+
+/* What was answered before the channel was closed counts. */
+static void queue_silence(struct blkf_queue *q)
+{
+	pvhvm_evtchn_close(&q->ch, q);
+	if (q->shadow)
+		queue_listen(q, true);
+	/* of a batch whose end was kept back: not to be pushed any more */
+	spin_lock(&q->send_lock);
+	WRITE_ONCE(q->unsent, 0);
+	spin_unlock(&q->send_lock);
 }
 
 /*
@@ -425,6 +422,48 @@ static void queue_await_completed(struct blkf_queue *q)
 		/* pairs with request_complete() */
 		while (smp_load_acquire(&q->shadow[i].state) == BLKF_REQ_DONE)
 			usleep_range(1000, 2000);
+}
+
+/*
+ * From here on no answer is believed. A migration copies what the backend writes
+ * into pages that it keeps mapped only as far as it notices, but the ring, which
+ * we write to, again and again: an answer may arrive there without its data. What
+ * was answered before is copied out; the rest is asked for again.
+ */
+void blkf_queues_pause(struct blkf_dev *dev)
+{
+	unsigned int i;
+
+	mutex_lock(&dev->queues_mutex);
+	if (READ_ONCE(dev->live))
+		queues_quiesce_locked(dev);
+	for (i = 0; i < dev->nr_queues_max; i++) {
+		struct blkf_queue *q = &dev->queue[i];
+
+		if (!q->up || !q->shadow)
+			continue;
+		queue_listen(q, true);
+		queue_await_completed(q);
+	}
+	mutex_unlock(&dev->queues_mutex);
+}
+
+void blkf_queues_unpause(struct blkf_dev *dev)
+{
+	unsigned int i;
+
+	mutex_lock(&dev->queues_mutex);
+	for (i = 0; i < dev->nr_queues_max; i++) {
+		struct blkf_queue *q = &dev->queue[i];
+
+		/* what came meanwhile brought its event in vain */
+		if (q->up && q->shadow)
+			queue_listen(q, false);
+	}
+	/* whoever takes it down meanwhile lets it go on, or not */
+	if (READ_ONCE(dev->live))
+		queues_unquiesce_locked(dev);
+	mutex_unlock(&dev->queues_mutex);
 }
 
 /*

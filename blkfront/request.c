@@ -518,9 +518,9 @@ unsigned int blkf_request_reap(struct blkf_queue *q, int budget, bool *rest)
 	RING_IDX cons;
 
 	*rest = false;
-	if (unlikely(q->dev->pdev->quarantined))
-		return BLKF_NONE;
 	lockdep_assert_held(&q->reap_lock);
+	if (unlikely(q->dev->pdev->quarantined || q->deaf))
+		return BLKF_NONE;
 	do {
 		RING_IDX prod = READ_ONCE(q->ring.sring->rsp_prod);
 
