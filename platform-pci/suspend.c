@@ -2,7 +2,9 @@
 /*
  * suspend.c: being saved, migrated or checkpointed.
  *
- * In order: those above stop (the chain, PREPARE); all CPUs are stopped, at a
+ * In order: no CPU comes or goes any more (the block layer makes one that goes
+ * wait for requests, which wait for us); those above stop (the chain, PREPARE);
+ * all CPUs are stopped, at a
  * moment when nobody changes our own books; SCHEDOP_shutdown (xen/sched.h). Its
  * answer comes when the guest runs again. 1: here, as if nothing had happened.
  * 0: in a new domain, perhaps on another host, with the memory and the CPUs of
@@ -15,6 +17,7 @@
  */
 #include "platform.h"
 
+#include <linux/cpu.h>
 #include <linux/delay.h>
 #include <linux/nmi.h>
 #include <linux/notifier.h>
@@ -174,6 +177,7 @@ static void suspend(struct work_struct *work)
 	if (!pvhvm_platform_ready())
 		return;
 	noio = memalloc_noio_save();
+	cpu_hotplug_disable();
 	mutex_lock(&suspend_lock);
 	ret = raw_notifier_call_chain(&suspend_chain, PVHVM_SUSPEND_PREPARE,
 				      NULL);
@@ -189,6 +193,7 @@ static void suspend(struct work_struct *work)
 	raw_notifier_call_chain(&suspend_chain, ret ? PVHVM_SUSPEND_CANCELLED :
 				PVHVM_SUSPEND_RESUMED, NULL);
 	mutex_unlock(&suspend_lock);
+	cpu_hotplug_enable();
 	memalloc_noio_restore(noio);
 }
 

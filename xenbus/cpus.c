@@ -12,6 +12,7 @@
 #include <linux/bitmap.h>
 #include <linux/cpu.h>
 #include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/nospec.h>
 #include <linux/slab.h>
 #include <linux/workqueue.h>
@@ -26,6 +27,23 @@ static struct workqueue_struct *cpus_wq;
 /* vCPUs that the toolstack wanted offline when we looked last */
 static DECLARE_BITMAP(cpus_unwanted, HVM_MAX_VCPUS);
 
+/* A suspend keeps all CPUs as they are; it is soon over. */
+#define CPUS_TRIES	30
+#define CPUS_WAIT_MS	200
+
+static int cpus_set(unsigned int cpu, bool online)
+{
+	unsigned int tries;
+	int err = -EBUSY;
+
+	for (tries = 0; err == -EBUSY && tries < CPUS_TRIES; tries++) {
+		if (tries)
+			msleep(CPUS_WAIT_MS);
+		err = online ? add_cpu(cpu) : remove_cpu(cpu);
+	}
+	return err;
+}
+
 static void cpus_apply(unsigned int vcpu, bool online)
 {
 	int cpu = pvhvm_vcpu_to_cpu(vcpu);
@@ -34,7 +52,7 @@ static void cpus_apply(unsigned int vcpu, bool online)
 	/* not there (any more), or was never up */
 	if (cpu < 0 || cpu_online(cpu) == online)
 		return;
-	err = online ? add_cpu(cpu) : remove_cpu(cpu);
+	err = cpus_set(cpu, online);
 	if (err)
 		pr_warn("CPU %d (vCPU %u) does not go %s, as the toolstack wants (%d)\n",
 			cpu, vcpu, online ? "online" : "offline", err);

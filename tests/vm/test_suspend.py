@@ -204,6 +204,20 @@ def test_save_that_fails(guest):
 
 
 @pytest.mark.wide
+@pytest.mark.fresh
+def test_cpus_go_while_it_is_saved(guest):
+    """The toolstack's wish for CPUs and a suspend at once: neither waits for the other for ever, both come true."""
+    busy_guest(guest, 90, blkfront_max_queues=2)
+    for cpus in (1, 2, 1, 2):
+        guest.bed.xl(f"vcpu-set guest {cpus}")
+        guest.bed.save_restore()
+        guest.wait_connected("vif-0")
+        guest.wait_connected("vbd-768")
+        guest.wait(f"[ $(grep -c ^processor /proc/cpuinfo) = {cpus} ]")
+    check_fio(guest)
+
+
+@pytest.mark.wide
 def test_migrate(guest):
     """Live, to the host it is on: memory is copied while it works, and a new domain goes on."""
     comes_back(guest, guest.bed.migrate)
