@@ -157,6 +157,7 @@ static void device_renegotiate(struct work_struct *work)
 	struct netf_dev *nd = container_of(work, struct netf_dev,
 					   renegotiate.work);
 	struct pvhvm_device *pdev = nd->pdev;
+	int err = 0;
 	bool stale;
 
 	/* remove() waits for us, and holds the lock. */
@@ -170,9 +171,11 @@ static void device_renegotiate(struct work_struct *work)
 	if (stale && pdev->state == XenbusStateConnected) {
 		/* The backend's Closing and Closed take us further. */
 		nd->restart = true;
-		pvhvm_switch_state(pdev, XenbusStateClosing);
+		err = pvhvm_switch_state(pdev, XenbusStateClosing);
 	}
 	mutex_unlock(&pdev->lock);
+	if (err && err != -ENODEV)
+		schedule_delayed_work(&nd->renegotiate, HZ);
 }
 
 /*
@@ -305,6 +308,7 @@ static int device_watch_carrier(struct netf_dev *nd)
 {
 	if (netf_fail_step(nd, "carrier"))
 		return -ENOMEM;
+	nd->carrier_watch.aside = true;
 	return pvhvm_xs_watch_in(&nd->carrier_watch, nd->pdev->otherend,
 				 "carrier", device_carrier_changed);
 }

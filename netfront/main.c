@@ -45,6 +45,7 @@ static struct pvhvm_driver netfront = {
 	.suspend = netf_suspend,
 	.cancel = netf_cancel,
 	.resume = netf_resume,
+	.aside = true,
 	.driver.name = "pvhvm-netfront",
 };
 

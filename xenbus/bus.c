@@ -274,14 +274,32 @@ PVHVM_EXPORT(pvhvm_driver_unregister);
 
 /* ---- suspend and resume ---- */
 
-static int bus_suspend_one(struct device *dev, void *unused)
+/* In this order devices are resumed: see @aside of struct pvhvm_driver. */
+enum bus_stage { BUS_FIRST, BUS_ASIDE, BUS_UNBOUND };
+
+/* The driver cannot go: it is live, or the device is locked. */
+static bool bus_is_stage(struct device *dev, const enum bus_stage *stage)
+{
+	if (!dev->driver)
+		return *stage == BUS_UNBOUND;
+	return *stage == (to_pvhvm_driver(dev->driver)->aside ? BUS_ASIDE :
+			  BUS_FIRST);
+}
+
+static void bus_for_stage(enum bus_stage stage,
+			  int (*fn)(struct device *dev, void *stage))
+{
+	bus_for_each_dev(&pvhvm_bus, NULL, &stage, fn);
+}
+
+static int bus_suspend_one(struct device *dev, void *stage)
 {
 	struct pvhvm_device *pdev = to_pvhvm_device(dev);
 	struct pvhvm_driver *drv;
 	int err = 0;
 
 	mutex_lock(&pdev->lock);
-	if (pdev->live) {
+	if (pdev->live && bus_is_stage(dev, stage)) {
 		drv = to_pvhvm_driver(dev->driver);
 		if (drv->suspend)
 			err = drv->suspend(pdev);
@@ -292,13 +310,13 @@ static int bus_suspend_one(struct device *dev, void *unused)
 	return 0;
 }
 
-static int bus_cancel_one(struct device *dev, void *unused)
+static int bus_cancel_one(struct device *dev, void *stage)
 {
 	struct pvhvm_device *pdev = to_pvhvm_device(dev);
 	struct pvhvm_driver *drv;
 
 	mutex_lock(&pdev->lock);
-	if (pdev->live) {
+	if (pdev->live && bus_is_stage(dev, stage)) {
 		drv = to_pvhvm_driver(dev->driver);
 		if (drv->cancel)
 			drv->cancel(pdev);
@@ -337,11 +355,11 @@ void bus_forget_backends(void)
 	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_forget_one);
 }
 
-static int bus_resume_one(struct device *dev, void *bound)
+static int bus_resume_one(struct device *dev, void *stage)
 {
 	/* no probe or remove at the same time; those wait for nothing of ours */
 	device_lock(dev);
-	if (!dev->driver == !bound)
+	if (bus_is_stage(dev, stage))
 		device_resume_pv(to_pvhvm_device(dev));
 	device_unlock(dev);
 	return 0;
@@ -357,12 +375,14 @@ void bus_suspend(void)
 	WRITE_ONCE(bus.suspended, true);
 	/* a look that has begun ends before anything changes */
 	flush_workqueue(bus.wq);
-	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_suspend_one);
+	bus_for_stage(BUS_ASIDE, bus_suspend_one);
+	bus_for_stage(BUS_FIRST, bus_suspend_one);
 }
 
 void bus_cancel(void)
 {
-	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_cancel_one);
+	bus_for_stage(BUS_FIRST, bus_cancel_one);
+	bus_for_stage(BUS_ASIDE, bus_cancel_one);
 	WRITE_ONCE(bus.suspended, false);
 	bus_rescan();
 }
@@ -371,9 +391,10 @@ void bus_resume(void)
 {
 	unsigned int noio = memalloc_noio_save();
 
-	bus_for_each_dev(&pvhvm_bus, NULL, &pvhvm_bus, bus_resume_one);
+	bus_for_stage(BUS_FIRST, bus_resume_one);
+	bus_for_stage(BUS_ASIDE, bus_resume_one);
 	wait_event_timeout(bus.settle, bus_has_connected(), BUS_RESUME_FIRST);
-	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_resume_one);
+	bus_for_stage(BUS_UNBOUND, bus_resume_one);
 	memalloc_noio_restore(noio);
 	WRITE_ONCE(bus.suspended, false);
 	bus_rescan();

@@ -8,6 +8,7 @@
  */
 #include "xenbus.h"
 
+#include <linux/delay.h>
 #include <linux/kernel.h>
 #include <linux/slab.h>
 
@@ -298,6 +299,7 @@ int device_probe_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 	int err, watch_err;
 
 	pvhvm_xs_unwatch_in(&pdev->watch);
+	pdev->watch.aside = drv->aside;
 	err = device_start(pdev, drv);
 	watch_err = device_watch(pdev);
 	if (!err && watch_err) {
@@ -354,7 +356,7 @@ void device_forget_backend(struct pvhvm_device *pdev)
 	watch_forget(&pdev->watch);
 }
 
-void device_resume_pv(struct pvhvm_device *pdev)
+static int device_try_resume(struct pvhvm_device *pdev)
 {
 	int err;
 
@@ -366,8 +368,20 @@ void device_resume_pv(struct pvhvm_device *pdev)
 	if (!err && pdev->live)
 		err = device_resume_driver(pdev);
 	mutex_unlock(&pdev->lock);
-	if (!err)
-		err = device_watch(pdev);
+	return err ?: device_watch(pdev);
+}
+
+/* A server that is slow just now must not cost the guest its disk. */
+#define DEVICE_RESUME_TRIES	5
+
+void device_resume_pv(struct pvhvm_device *pdev)
+{
+	unsigned int left = DEVICE_RESUME_TRIES;
+	int err;
+
+	while ((err = device_try_resume(pdev)) && --left &&
+	       err != -ENOENT && err != -ENODEV && !comms_broken())
+		ssleep(1);
 	/* not there any more: the scan that follows takes it away */
 	if (err && err != -ENOENT)
 		dev_err(&pdev->dev, "not resumed (%d)\n", err);

@@ -5,7 +5,9 @@
  * The reader thread only queues what has happened; callbacks run one at a
  * time in a thread of their own, with no lock of this module held but the
  * one that a suspend takes to keep them still. A callback may make requests
- * and may unwatch, itself included.
+ * and may unwatch, itself included. There are two such threads, two lanes: a
+ * network card's callback waits for RTNL, whose holder may wait for a disk,
+ * and that for its own callback.
  *
  * An event carries the id of its watch, not a pointer: it is looked up when
  * its turn comes, so an event that outlives its watch finds nothing.
@@ -31,30 +33,44 @@ struct watch_item {
 	char path[];
 };
 
-static struct {
-	/* protects all of this but the thread */
-	spinlock_t lock;
-	struct list_head watches;
+struct watch_lane {
 	struct list_head events;
 	struct pvhvm_xs_watch *running;
 	/* woken by an event for the thread */
 	wait_queue_head_t wait;
-	/* woken when a callback has returned */
-	wait_queue_head_t idle;
 	/* held around each callback, and from pause to unpause */
 	struct mutex callback;
+	struct task_struct *thread;
+};
+
+#define WATCH_LANE(n) {							\
+	.events = LIST_HEAD_INIT(watch.lane[n].events),			\
+	.wait = __WAIT_QUEUE_HEAD_INITIALIZER(watch.lane[n].wait),	\
+	.callback = __MUTEX_INITIALIZER(watch.lane[n].callback),	\
+}
+
+static struct {
+	/* protects all of this but the threads */
+	spinlock_t lock;
+	struct list_head watches;
+	/* by @aside of the watch */
+	struct watch_lane lane[2];
+	/* woken when a callback has returned */
+	wait_queue_head_t idle;
 	/* taken before the lock to change the list; holding it alone keeps it */
 	struct mutex members;
-	struct task_struct *thread;
 } watch = {
 	.lock = __SPIN_LOCK_UNLOCKED(watch.lock),
 	.watches = LIST_HEAD_INIT(watch.watches),
-	.events = LIST_HEAD_INIT(watch.events),
-	.wait = __WAIT_QUEUE_HEAD_INITIALIZER(watch.wait),
+	.lane = { WATCH_LANE(0), WATCH_LANE(1) },
 	.idle = __WAIT_QUEUE_HEAD_INITIALIZER(watch.idle),
-	.callback = __MUTEX_INITIALIZER(watch.callback),
 	.members = __MUTEX_INITIALIZER(watch.members),
 };
+
+static struct watch_lane *watch_lane_of(const struct pvhvm_xs_watch *w)
+{
+	return &watch.lane[w->aside];
+}
 
 /* ---- events ---- */
 
@@ -75,6 +91,7 @@ static struct pvhvm_xs_watch *watch_find(u32 id)
  */
 static bool watch_queue(struct watch_item *item)
 {
+	struct watch_lane *lane;
 	struct pvhvm_xs_watch *w;
 	bool queue;
 
@@ -84,7 +101,9 @@ static bool watch_queue(struct watch_item *item)
 	if (queue) {
 		if (++w->queued == WATCH_QUEUED)
 			item->path[0] = '\0';
-		list_add_tail(&item->list, &watch.events);
+		lane = watch_lane_of(w);
+		list_add_tail(&item->list, &lane->events);
+		wake_up(&lane->wait);
 	}
 	spin_unlock(&watch.lock);
 	if (!w)
@@ -115,32 +134,30 @@ void watch_event(const char *body, u32 len)
 	item->id = id;
 	memcpy(item->path, path, size);
 	xenbus_count(watch_events);
-	if (watch_queue(item))
-		wake_up(&watch.wait);
-	else
+	if (!watch_queue(item))
 		kfree(item);
 }
 
-static struct watch_item *watch_next(void)
+static struct watch_item *watch_next(struct watch_lane *lane)
 {
 	struct watch_item *item;
 
 	spin_lock(&watch.lock);
-	item = list_first_entry_or_null(&watch.events, struct watch_item, list);
+	item = list_first_entry_or_null(&lane->events, struct watch_item, list);
 	if (item)
 		list_del(&item->list);
 	spin_unlock(&watch.lock);
 	return item;
 }
 
-static void watch_run(struct watch_item *item)
+static void watch_run(struct watch_lane *lane, struct watch_item *item)
 {
 	struct pvhvm_xs_watch *w;
 
-	mutex_lock(&watch.callback);
+	mutex_lock(&lane->callback);
 	spin_lock(&watch.lock);
 	w = watch_find(item->id);
-	watch.running = w;
+	lane->running = w;
 	if (w)
 		w->queued--;
 	spin_unlock(&watch.lock);
@@ -151,30 +168,31 @@ static void watch_run(struct watch_item *item)
 		w->fn(w, *item->path ? item->path : w->path);
 		/* @w may be gone by now, it is only a number here */
 		spin_lock(&watch.lock);
-		watch.running = NULL;
+		lane->running = NULL;
 		spin_unlock(&watch.lock);
 		wake_up_all(&watch.idle);
 	}
-	mutex_unlock(&watch.callback);
+	mutex_unlock(&lane->callback);
 }
 
-static bool watch_has_work(void)
+static bool watch_has_work(struct watch_lane *lane)
 {
-	return kthread_should_stop() || !list_empty_careful(&watch.events);
+	return kthread_should_stop() || !list_empty_careful(&lane->events);
 }
 
-static int watch_thread(void *unused)
+static int watch_thread(void *data)
 {
+	struct watch_lane *lane = data;
 	struct watch_item *item;
 
 	/* a block device may be waiting for its callback */
 	memalloc_noio_save();
 	while (!kthread_should_stop()) {
-		wait_event_idle(watch.wait, watch_has_work());
-		item = watch_next();
+		wait_event_idle(lane->wait, watch_has_work(lane));
+		item = watch_next(lane);
 		if (!item)
 			continue;
-		watch_run(item);
+		watch_run(lane, item);
 		kfree(item);
 	}
 	return 0;
@@ -182,12 +200,14 @@ static int watch_thread(void *unused)
 
 void watch_pause(void)
 {
-	mutex_lock(&watch.callback);
+	mutex_lock(&watch.lane[1].callback);
+	mutex_lock(&watch.lane[0].callback);
 }
 
 void watch_unpause(void)
 {
-	mutex_unlock(&watch.callback);
+	mutex_unlock(&watch.lane[0].callback);
+	mutex_unlock(&watch.lane[1].callback);
 }
 
 /* ---- watches ---- */
@@ -258,7 +278,7 @@ static bool watch_is_running(const struct pvhvm_xs_watch *w)
 	bool running;
 
 	spin_lock(&watch.lock);
-	running = watch.running == w;
+	running = watch_lane_of(w)->running == w;
 	spin_unlock(&watch.lock);
 	return running;
 }
@@ -275,7 +295,7 @@ void pvhvm_xs_unwatch(struct pvhvm_xs_watch *w)
 	 */
 	if (!xs_is_silent())
 		watch_tell(XS_UNWATCH, w);
-	if (current != watch.thread)
+	if (current != watch_lane_of(w)->thread)
 		wait_event(watch.idle, !watch_is_running(w));
 }
 PVHVM_EXPORT(pvhvm_xs_unwatch);
@@ -339,17 +359,41 @@ void watch_resume(void)
 
 int watch_init(void)
 {
-	watch.thread = kthread_run(watch_thread, NULL, "pvhvm-watch");
-	return PTR_ERR_OR_ZERO(watch.thread);
+	unsigned int n;
+	int err;
+
+	for (n = 0; n < ARRAY_SIZE(watch.lane); n++) {
+		struct task_struct *thread = kthread_run(watch_thread,
+							 &watch.lane[n],
+							 "pvhvm-watch/%u", n);
+
+		err = PTR_ERR_OR_ZERO(thread);
+		if (err) {
+			watch_exit();
+			return err;
+		}
+		watch.lane[n].thread = thread;
+	}
+	return 0;
+}
+
+static void watch_lane_exit(struct watch_lane *lane)
+{
+	struct watch_item *item;
+
+	if (lane->thread)
+		kthread_stop(lane->thread);
+	lane->thread = NULL;
+	while ((item = watch_next(lane)))
+		kfree(item);
 }
 
 void watch_exit(void)
 {
-	struct watch_item *item;
+	unsigned int n;
 
-	kthread_stop(watch.thread);
-	while ((item = watch_next()))
-		kfree(item);
+	for (n = 0; n < ARRAY_SIZE(watch.lane); n++)
+		watch_lane_exit(&watch.lane[n]);
 	if (atomic_read(&xenbus_stats.watches))
 		pr_warn("%d watches left behind\n",
 			atomic_read(&xenbus_stats.watches));

@@ -10,9 +10,10 @@
  *	         comms				bytes on the ring
  *
  * Threads: "pvhvm-xenstore" reads the ring and hands out replies, it never
- * waits for a reply itself. "pvhvm-watch" runs watch callbacks, which may.
- * The ordered workqueue "pvhvm-bus" adds and removes devices, so that neither
- * thread ever waits for a driver's probe or remove.
+ * waits for a reply itself. "pvhvm-watch/0" and "/1" run watch callbacks,
+ * which may; the latter those of network cards, see watch.c.
+ * The ordered workqueue "pvhvm-bus" adds and removes devices, so that none
+ * of these threads ever waits for a driver's probe or remove.
  */
 #ifndef PVHVM_XENBUS_XENBUS_H
 #define PVHVM_XENBUS_XENBUS_H

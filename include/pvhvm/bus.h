@@ -76,6 +76,9 @@ struct pvhvm_device {
  * @suspend: stop using the rings, keep everything, may be NULL
  * @cancel: the suspend did not happen, go on as before, may be NULL
  * @resume: rings, ports and grants of old are gone: forget them, start over
+ * @aside: its callbacks wait for locks whose holders may wait for a disk (RTNL).
+ *	They are called from another thread, and the device is suspended before
+ *	and resumed after the others
  * @driver: .name, .groups, .dev_groups may be set by the driver
  */
 struct pvhvm_driver {
@@ -87,6 +90,7 @@ struct pvhvm_driver {
 	int (*suspend)(struct pvhvm_device *pdev);
 	void (*cancel)(struct pvhvm_device *pdev);
 	int (*resume)(struct pvhvm_device *pdev);
+	bool aside;
 	struct device_driver driver;
 };
 

@@ -133,12 +133,15 @@ int pvhvm_xs_transaction(int (*fn)(struct pvhvm_xs_txn *txn, void *arg),
  * @path: the path, set by the owner, lives as long as the watch
  * @fn: called from the watch thread, may sleep and make requests; @path is
  *      what changed, or the path above when that was much
+ * @aside: set by the owner: @fn waits for locks whose holders may wait for a
+ *      disk (RTNL), so it is called from another thread than the disks'
  *
  * Zeroed memory is a watch that is not set.
  */
 struct pvhvm_xs_watch {
 	const char *path;
 	void (*fn)(struct pvhvm_xs_watch *watch, const char *path);
+	bool aside;
 	/* private: the core's */
 	struct list_head list;
 	u32 id;
