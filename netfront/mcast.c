@@ -101,6 +101,9 @@ static int update(struct netf_dev *nd)
 
 	if (!nd->live || nd->broken || !nd->feat.mcast)
 		return 0;
+	/* the end of a suspend is soon; or another connection is told all */
+	if (READ_ONCE(nd->paused))
+		return -EBUSY;
 	wish = kmalloc(sizeof(*wish), GFP_KERNEL);
 	if (!wish)
 		return -ENOMEM;

@@ -325,7 +325,9 @@ void netf_netdev_pause(struct netf_dev *nd)
 			napi_disable(&nd->queue[i].napi);
 		/* Senders that were on their way. */
 		netif_tx_disable(nd->netdev);
-		nd->paused = true;
+		WRITE_ONCE(nd->paused, true);
+		/* Those who redirect frames to us, past the check of it. */
+		synchronize_net();
 	}
 	rtnl_unlock();
 }
@@ -336,7 +338,7 @@ void netf_netdev_unpause(struct netf_dev *nd)
 
 	rtnl_lock();
 	if (nd->paused) {
-		nd->paused = false;
+		WRITE_ONCE(nd->paused, false);
 		for (i = 0; i < nd->nr_queues; i++)
 			napi_enable(&nd->queue[i].napi);
 		netif_device_attach(nd->netdev);

@@ -208,7 +208,6 @@ struct netf_rx {
  * struct netf_queue - one queue: two halves, one NAPI, its own channels
  * @polling: CPU whose poll is under way, -1 when none: a sender on that CPU
  *	leaves its doorbell to the end of the poll
- * @napi_on: napi_enable() was called
  * @built: netf_queue_build() was called; netf_queue_free() has work
  */
 struct netf_queue {
@@ -216,7 +215,6 @@ struct netf_queue {
 	struct netf_qstats *stats;
 	unsigned int index;
 	int polling;
-	bool napi_on;
 	bool built;
 	struct napi_struct napi;
 	struct netf_tx tx;
@@ -319,7 +317,6 @@ struct netf_rss {
  * @carrier_watch: on the backend's key; its path is ours to free
  * @failures: connections in a row that came to nothing
  * @step: steps passed so far, for the parameter fail_step
- * @tx_given_up: packets never freed because the backend would not let go
  */
 struct netf_dev {
 	struct pvhvm_device *pdev;
@@ -343,7 +340,6 @@ struct netf_dev {
 	struct delayed_work announce;
 	unsigned int failures;
 	unsigned int step;
-	unsigned int tx_given_up;
 	struct netf_features feat;
 	struct netf_ctrl ctrl;
 	struct netf_rss rss;

@@ -6,6 +6,7 @@
 
 #include <linux/cpumask.h>
 #include <linux/delay.h>
+#include <linux/rtnetlink.h>
 #include <linux/slab.h>
 #include <net/page_pool/helpers.h>
 
@@ -258,7 +259,10 @@ int netf_queue_build(struct netf_queue *q)
 	timer_setup(&q->rx.refill, queue_refill_timer, 0);
 	hrtimer_setup(&q->rx.moderate, queue_moderate_timer, CLOCK_MONOTONIC,
 		      HRTIMER_MODE_REL);
+	/* the stack looks at a device's NAPIs, and changes them, under this */
+	rtnl_lock();
 	netif_napi_add(nd->netdev, &q->napi, queue_poll);
+	rtnl_unlock();
 	q->built = true;
 
 	err = queue_rings(q);
@@ -332,7 +336,7 @@ static unsigned int queue_revoke_rx(struct netf_rx *rx)
 /* What the backend did not let go is left behind; the rest is put back. */
 static void queue_park_tx(struct netf_dev *nd, struct netf_tx *tx)
 {
-	unsigned int i;
+	unsigned int i, lost = 0;
 
 	for (i = 0; i < NETF_CELL_PAGES; i++) {
 		if (tx->cell_ref[i])
@@ -354,8 +358,7 @@ static void queue_park_tx(struct netf_dev *nd, struct netf_tx *tx)
 			 * packet is never freed, or the backend would read
 			 * whatever comes to live there.
 			 */
-			if (tx->slot[slot->first].skb)
-				nd->tx_given_up++;
+			lost += !!tx->slot[slot->first].skb;
 			tx->slot[slot->first].skb = NULL;
 			pvhvm_grant_park(&tx->grants, slot->ref, NULL);
 		} else {
@@ -371,10 +374,10 @@ static void queue_park_tx(struct netf_dev *nd, struct netf_tx *tx)
 		if (tx->slot[i].ref)
 			pvhvm_grant_put(&tx->grants, tx->slot[i].ref);
 	}
-	if (nd->tx_given_up)
+	if (lost)
 		netdev_warn(nd->netdev,
 			    "%u packets lost for good: the backend still reads them\n",
-			    nd->tx_given_up);
+			    lost);
 }
 
 static void queue_park_rx(struct netf_rx *rx)
@@ -410,7 +413,9 @@ void netf_queue_free(struct netf_queue *q)
 	pvhvm_evtchn_close(&rx->chan, q);
 	timer_delete_sync(&rx->refill);
 	hrtimer_cancel(&rx->moderate);
+	rtnl_lock();
 	netif_napi_del(&q->napi);
+	rtnl_unlock();
 
 	while (queue_revoke_tx(tx) + queue_revoke_rx(rx) &&
 	       tries++ < REVOKE_TRIES)

@@ -146,7 +146,10 @@ static int rss_turn_on(struct netf_dev *nd)
 		return netf_rss_apply(nd, true);
 	dev->wanted_features |= NETIF_F_RXHASH;
 	netdev_update_features(dev);
-	return dev->features & NETIF_F_RXHASH ? 0 : -EOPNOTSUPP;
+	if (dev->features & NETIF_F_RXHASH)
+		return 0;
+	dev->wanted_features &= ~NETIF_F_RXHASH;
+	return -EOPNOTSUPP;
 }
 
 int netf_set_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh,
@@ -170,8 +173,12 @@ int netf_set_rxfh(struct net_device *dev, struct ethtool_rxfh_param *rxfh,
 		nd->rss.chosen = true;
 	}
 	err = rss_turn_on(nd);
-	if (err)
+	if (err) {
 		nd->rss = *old;
+		/* what was in force is so again */
+		if (dev->features & NETIF_F_RXHASH)
+			netf_rss_apply(nd, true);
+	}
 	kfree(old);
 	return err;
 }

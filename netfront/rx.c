@@ -89,8 +89,7 @@ static void rx_fill(struct netf_queue *q)
 
 static void rx_abandon(struct netf_rx *rx)
 {
-	if (rx->skb)
-		kfree_skb(rx->skb);
+	kfree_skb(rx->skb);
 	rx->skb = NULL;
 	if (rx->held)
 		page_pool_recycle_direct(rx->pool, rx->held);
@@ -283,9 +282,7 @@ static void rx_finish(struct netf_queue *q)
 	else if (rx->state.flaw)
 		u64_stats_inc(&q->stats->rx_drop_malformed);
 
-	if (rx->state.flaw && skb)
-		kfree_skb(skb);
-	else if (skb)
+	if (skb)
 		rx_deliver(q, skb);
 
 	rx->state = (struct netf_rx_state){ .phase = NETF_RX_START };

@@ -409,11 +409,14 @@ bool netf_tx_frame(struct netf_queue *q, struct xdp_frame *frame)
 
 	tx_measure_frame(frame, &plan);
 	if (xdp_frame_has_frags(frame) || frame->len < ETH_HLEN ||
-	    plan.slots > tx->slots_max || !tx_has_room(tx) ||
-	    !tx_bounce_ready(q, &plan)) {
+	    plan.slots > tx->slots_max || !tx_has_room(tx)) {
 		u64_stats_inc(&st->tx_xdp_full);
 		return false;
 	}
+	if (!tx_bounce_ready(q, &plan))
+		return false;
+	/* else the stack takes a queue full of frames for one that hangs */
+	WRITE_ONCE(tx->txq->trans_start, jiffies);
 
 	u64_stats_update_begin(&st->xmit_sync);
 	u64_stats_inc(&st->tx_packets);

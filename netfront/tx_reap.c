@@ -93,6 +93,14 @@ static bool tx_ends_frame(const struct netf_tx *tx,
 		tx->slot[tx->slot[rsp->id].first].frame;
 }
 
+/* Is this, if it is not a lie, the last response to a packet? */
+static bool tx_ends_packet(const struct netf_tx *tx,
+			   const struct netif_tx_response *rsp)
+{
+	return rsp->id < NETF_TX_SIZE &&
+		tx->slot[tx->slot[rsp->id].first].left == 1;
+}
+
 static enum netf_breach tx_response(struct netf_queue *q,
 				    const struct netif_tx_response *rsp,
 				    int budget, struct tx_done *done)
@@ -111,7 +119,9 @@ static enum netf_breach tx_response(struct netf_queue *q,
 			netf_mcast_update(q->nd);
 			break;
 		}
-		u64_stats_inc(&q->stats->tx_failed);
+		/* each slot of it fails, it is one */
+		if (tx_ends_packet(tx, rsp))
+			u64_stats_inc(&q->stats->tx_failed);
 		break;
 	case NETF_TX_DONE:
 		break;

@@ -270,7 +270,7 @@ int netf_xdp_xmit(struct net_device *dev, int n, struct xdp_frame **frames,
 		return -EINVAL;
 	/* Teardown waits until nobody is left who saw it live. */
 	if (!queues || !READ_ONCE(nd->live) || READ_ONCE(nd->broken) ||
-	    !netif_running(dev))
+	    READ_ONCE(nd->paused) || !netif_running(dev))
 		return -ENETDOWN;
 	q = &nd->queue[smp_processor_id() % queues];
 
