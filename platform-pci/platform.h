@@ -65,7 +65,8 @@ void shared_info_abandon(void);
 void shared_info_suspend(void);
 void shared_info_resume(void);
 void shared_info_note_get(struct shared_info_note *copy);
-void shared_info_note_set(const struct shared_info_note *value);
+void shared_info_note_unplugged(u32 mask);
+void shared_info_note_vcpu_page(unsigned int index, u64 pfn);
 
 /* gnttab.c */
 struct gnttab_usage {

@@ -11,12 +11,15 @@
 #include <linux/gfp.h>
 #include <linux/kernel.h>
 #include <linux/mm.h>
+#include <linux/spinlock.h>
 
 #include "hypercall.h"
 
 struct shared_info *platform_shared_info;
 
 static struct page *shared_page;
+/* protects the note */
+static DEFINE_RAW_SPINLOCK(note_lock);
 
 #define NOTE_MAGIC	0x65746f6e6d766870ull	/* "phvmnote" */
 
@@ -40,7 +43,7 @@ static u32 note_check(const struct shared_info_note *n)
 
 /**
  * shared_info_note_get() - read the note that outlives the module
- * @copy: what shared_info_note_set() last wrote since the guest was reset,
+ * @copy: what the functions below last wrote since the guest was reset,
  *	maybe in an earlier load of this module; all zero if it never did
  */
 void shared_info_note_get(struct shared_info_note *copy)
@@ -50,17 +53,48 @@ void shared_info_note_get(struct shared_info_note *copy)
 		memset(copy, 0, sizeof(*copy));
 }
 
-/**
- * shared_info_note_set() - write it
- * @value: as got, and changed; magic and check are filled in here
- */
-void shared_info_note_set(const struct shared_info_note *value)
+static void note_set(struct shared_info_note n)
 {
-	struct shared_info_note n = *value;
-
 	n.magic = NOTE_MAGIC;
 	n.check = note_check(&n);
 	*note() = n;
+}
+
+/**
+ * shared_info_note_unplugged() - note which classes are unplugged
+ * @mask: all of them, by their bits
+ *
+ * Context: any.
+ */
+void shared_info_note_unplugged(u32 mask)
+{
+	struct shared_info_note n;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&note_lock, flags);
+	shared_info_note_get(&n);
+	n.unplugged = mask;
+	note_set(n);
+	raw_spin_unlock_irqrestore(&note_lock, flags);
+}
+
+/**
+ * shared_info_note_vcpu_page() - note where vCPU blocks are
+ * @index: which page of them
+ * @pfn: its frame; 0: none
+ *
+ * Context: any.
+ */
+void shared_info_note_vcpu_page(unsigned int index, u64 pfn)
+{
+	struct shared_info_note n;
+	unsigned long flags;
+
+	raw_spin_lock_irqsave(&note_lock, flags);
+	shared_info_note_get(&n);
+	n.vcpu_page[index] = pfn;
+	note_set(n);
+	raw_spin_unlock_irqrestore(&note_lock, flags);
 }
 
 /**
@@ -120,7 +154,7 @@ void shared_info_resume(void)
 	memset(platform_shared_info->evtchn_mask, 0xff,
 	       sizeof(platform_shared_info->evtchn_mask));
 	if (carried.magic)
-		shared_info_note_set(&carried);
+		note_set(carried);
 }
 
 /**

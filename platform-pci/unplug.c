@@ -130,8 +130,7 @@ static void unplug(enum pvhvm_class cls)
 
 	unplug_mask(BIT(cls));
 	shared_info_note_get(&note);
-	note.unplugged |= BIT(cls);
-	shared_info_note_set(&note);
+	shared_info_note_unplugged(note.unplugged | BIT(cls));
 }
 
 void pvhvm_unplug_twin_up(enum pvhvm_class cls)
@@ -298,8 +297,7 @@ void unplug_resume(void)
 		return;
 	if (!introduce_ourselves()) {
 		pr_err("the new host offers no unplug: emulated devices are back\n");
-		note.unplugged = 0;
-		shared_info_note_set(&note);
+		shared_info_note_unplugged(0);
 		return;
 	}
 	unplug_mask(note.unplugged);

@@ -15,6 +15,7 @@
 #include <asm/irq_vectors.h>
 #include <asm/msr.h>
 #include <linux/cpumask.h>
+#include <linux/crash_dump.h>
 #include <linux/interrupt.h>
 #include <linux/ioport.h>
 #include <linux/irq.h>
@@ -29,7 +30,7 @@
 static char *upcall_mode = "auto";
 module_param_named(upcall, upcall_mode, charp, 0444);
 MODULE_PARM_DESC(upcall,
-		 "Upcall: auto (default: the first of these that there is, but no callback where memory is reserved for a crash kernel), callback (one vector on all CPUs), vector (one per CPU) or intx (all on vCPU 0)");
+		 "Upcall: auto (default: the first of these that there is, but no callback where memory is reserved for a crash kernel, nor in that), callback (one vector on all CPUs), vector (one per CPU) or intx (all on vCPU 0)");
 
 /*
  * Xen does not forget a vCPU's own vector, but takes another. Linux has a
@@ -265,10 +266,12 @@ static int crash_kernel_found(struct resource *res, void *data)
  * After a crash nobody clears the upcall flag, and Xen would inject the callback
  * vector for ever: the crash kernel would not get anywhere. A vector of the local
  * APIC comes once. Memory for a crash kernel is reserved at boot or not at all.
+ * The crash kernel itself has none, and may find its vCPU with the vector that the
+ * dead one gave it: that comes beside a callback, another vector in its place.
  */
 static bool callback_is_safe(void)
 {
-	return walk_iomem_res_desc(IORES_DESC_CRASH_KERNEL,
+	return !is_kdump_kernel() && walk_iomem_res_desc(IORES_DESC_CRASH_KERNEL,
 				   IORESOURCE_SYSTEM_RAM, 0, -1, NULL,
 				   crash_kernel_found) != 1;
 }

@@ -158,11 +158,13 @@ u8 upcall_vector_shared(void)
 /**
  * upcall_vector_at_apic() - from now on they come from the local APIC
  *
- * For vectors that were shared; they stay as they are.
+ * For vectors that were shared; they stay as they are, but a CPU that comes
+ * may have another one.
  * Context: while none of the interrupts arrives.
  */
 void upcall_vector_at_apic(void)
 {
+	shared = 0;
 	WRITE_ONCE(by_apic, true);
 }
 

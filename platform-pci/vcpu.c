@@ -74,6 +74,7 @@ static int vcpu_online(unsigned int cpu)
 
 	v->cpu = cpu;
 	v->id = vcpu_read_id();
+	v->known = true;
 	what = "info block";
 	ret = v->info ? 0 : vcpu_info_place(v);
 	if (ret)
@@ -200,7 +201,7 @@ int pvhvm_vcpu_to_cpu(unsigned int vcpu)
 	unsigned int cpu;
 
 	for_each_possible_cpu(cpu)
-		if (vcpu_of(cpu)->info && vcpu_of(cpu)->id == vcpu)
+		if (vcpu_of(cpu)->known && vcpu_of(cpu)->id == vcpu)
 			return cpu;
 	return -ENODEV;
 }

@@ -15,7 +15,8 @@ struct fifo_vcpu;
 
 /**
  * struct platform_vcpu - one target of events
- * @info: Xen's block for it; NULL until the CPU has been up once
+ * @info: Xen's block for it, or NULL
+ * @known: @id is; the CPU has been up once
  * @id: Xen's number; Linux's may differ
  * @cpu: Linux's number, or VCPU_NO_CPU
  * @live: takes events; changed in CPU hotplug callbacks only
@@ -28,6 +29,7 @@ struct fifo_vcpu;
  */
 struct platform_vcpu {
 	struct vcpu_info *info;
+	bool known;
 	u32 id;
 	unsigned int cpu;
 	bool live;

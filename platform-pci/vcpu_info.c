@@ -82,7 +82,6 @@ void vcpu_info_abandon(void)
 
 static struct page *page_at(unsigned int index)
 {
-	struct shared_info_note note;
 	struct page *page = pages[index];
 
 	lockdep_assert_held(&pages_lock);
@@ -94,9 +93,7 @@ static struct page *page_at(unsigned int index)
 	SetPageReserved(page);
 	set_page_private(page, PAGE_MARK);
 	pages[index] = page;
-	shared_info_note_get(&note);
-	note.vcpu_page[index] = page_to_pfn(page);
-	shared_info_note_set(&note);
+	shared_info_note_vcpu_page(index, page_to_pfn(page));
 	return page;
 }
 
