@@ -369,7 +369,6 @@ static void queues_unquiesce_locked(struct blkf_dev *dev)
 	blk_mq_kick_requeue_list(dev->disk->queue);
 }
 
-
 void blkf_queues_start(struct blkf_dev *dev)
 {
 	mutex_lock(&dev->queues_mutex);
