@@ -233,9 +233,7 @@ static void add_disk(struct devices *devs, const char *name)
 	disk->kind = DEV_EMULATED;
 	sysfs_target_name(disk->driver, sizeof(disk->driver),
 			  "/sys/bus/pci/devices/%s/driver", pci);
-	if (path_number(path, "host") >= 0)
-		snprintf(disk->scsi_host, sizeof(disk->scsi_host), "host%d",
-			 path_number(path, "host"));
+	sysfs_target_name(disk->scsi, sizeof(disk->scsi), "/sys/block/%s/device", name);
 	disk->slot = emulated_slot(pci, path);
 	devices_disk_use(name, disk->use, sizeof(disk->use));
 }

@@ -35,7 +35,7 @@ struct disk {
 	enum dev_kind kind;
 	char name[32];		/* sda, xvdb; "" while a PV disk is held */
 	char pci[16];		/* emulated: its controller */
-	char scsi_host[16];	/* emulated: host0 */
+	char scsi[24];		/* emulated: 0:0:1:0, host, channel, target, unit */
 	char driver[32];
 	int slot;		/* emulated: 0..3 as in hda..hdd; -1 unknown */
 	char pvdev[16];		/* PV: vbd-768 */

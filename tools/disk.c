@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -58,7 +59,7 @@ int disk_begin(struct disk_switch *ds, const struct disk *disk, double wait,
 	ds->fd = -1;
 	ds->wait = wait;
 	text_set(ds->name, sizeof(ds->name), disk->name);
-	text_set(ds->scsi_host, sizeof(ds->scsi_host), disk->scsi_host);
+	text_set(ds->scsi, sizeof(ds->scsi), disk->scsi);
 	text_set(ds->pvdev, sizeof(ds->pvdev), disk->twin->pvdev);
 	ds->vdev = disk->twin->vdev;
 	ds->held = disk->twin->held;
@@ -98,6 +99,11 @@ static int unflush(void *arg, struct why *why)
 	return PVHVM_OK;
 }
 
+static bool emulated_is_there(const struct disk_switch *ds)
+{
+	return sysfs_exists("/sys/bus/scsi/devices/%s/block", ds->scsi);
+}
+
 /* Still open exclusively: nobody can mount it between the check and this. */
 static int delete_disk(void *arg, struct why *why)
 {
@@ -109,7 +115,7 @@ static int delete_disk(void *arg, struct why *why)
 	if (err)
 		return why_set(why, PVHVM_FAILED, "cannot remove %s from the SCSI layer: %s",
 			       ds->name, strerror(-err));
-	while (sysfs_exists("/sys/block/%s", ds->name)) {
+	while (emulated_is_there(ds)) {
 		if (text_now() > end)
 			return why_set(why, PVHVM_FAILED, "%s was removed but does not go away: dmesg may tell why",
 				       ds->name);
@@ -118,23 +124,29 @@ static int delete_disk(void *arg, struct why *why)
 	return PVHVM_OK;
 }
 
+/* This one only: others of its host may have a PV twin in use by now. */
 static int rescan_disk(void *arg, struct why *why)
 {
 	struct disk_switch *ds = arg;
 	double end = text_now() + plan_undo_seconds(ds->wait);
-	int err = 0;
+	unsigned int host, channel, target, unit;
+	char where[40];
+	int err;
 
-	if (sysfs_exists("/sys/block/%s", ds->name))
+	if (emulated_is_there(ds))
 		return PVHVM_OK;
-	err = sysfs_write("- - -", "/sys/class/scsi_host/%s/scan", ds->scsi_host);
+	if (sscanf(ds->scsi, "%u:%u:%u:%u", &host, &channel, &target, &unit) != 4)
+		return why_set(why, PVHVM_FAILED, "cannot rescan for %s: its address '%s' is not known here",
+			       ds->name, ds->scsi);
+	snprintf(where, sizeof(where), "%u %u %u", channel, target, unit);
+	err = sysfs_write(where, "/sys/class/scsi_host/host%u/scan", host);
 	if (err)
-		return why_set(why, PVHVM_FAILED, "cannot rescan %s: %s",
-			       ds->scsi_host, strerror(-err));
-	while (!sysfs_exists("/sys/block/%s", ds->name)) {
+		return why_set(why, PVHVM_FAILED, "cannot rescan host%u: %s", host, strerror(-err));
+	while (!emulated_is_there(ds)) {
 		if (text_now() > end)
 			return why_set(why, PVHVM_FAILED,
-				       "%s did not come back: echo '- - -' > /sys/class/scsi_host/%s/scan, then see dmesg",
-				       ds->name, ds->scsi_host);
+				       "%s did not come back: echo '%s' > /sys/class/scsi_host/host%u/scan, then see dmesg",
+				       ds->name, where, host);
 		usleep(POLL_US);
 	}
 	return PVHVM_OK;
@@ -197,7 +209,7 @@ void disk_plan(struct plan *plan, struct disk_switch *ds)
 		 text_printf("let go of %s", ds->name));
 	plan_add(plan, delete_disk, rescan_disk, ds,
 		 text_printf("remove %s from the SCSI layer", ds->name),
-		 text_printf("rescan %s and wait for %s", ds->scsi_host, ds->name));
+		 text_printf("rescan for %s at %s and wait for it", ds->name, ds->scsi));
 	if (ds->held)
 		plan_add(plan, let_go, hold_again, ds,
 			 text_printf("let its PV twin %s connect", ds->pvdev),

@@ -10,7 +10,7 @@
 
 struct disk_switch {
 	char name[32];			/* sdb */
-	char scsi_host[16];
+	char scsi[24];			/* 0:0:1:0; it stays, the name may not */
 	char pvdev[16];			/* vbd-832 */
 	char pv_name[32];		/* xvdb; "" until it appears */
 	long vdev;

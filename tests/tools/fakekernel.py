@@ -53,19 +53,29 @@ def delete(root, path):
     block = root / "sys/block" / name
     scsi = block.resolve().parent.parent
     (root / "gone").mkdir(exist_ok=True)
-    host = scsi.parts[-3]
-    (root / "gone" / f"disk.{host}.{name}").write_text(f"{os.readlink(block)}\n{scsi}")
-    scsi.rename(root / "gone" / f"scsi.{name}")
+    (root / "gone" / f"disk.{scsi.name}").write_text(f"{name}\n{scsi}")
+    scsi.rename(root / "gone" / f"scsi.{scsi.name}")
+    (root / "sys/bus/scsi/devices" / scsi.name).unlink()
     block.unlink()
 
 
-def scan(root, path):
-    host = path.split("/")[-2]
-    for note in (root / "gone").glob(f"disk.{host}.*"):
-        name = note.name.split(".")[-1]
-        target, scsi = note.read_text().splitlines()
-        (root / "gone" / f"scsi.{name}").rename(scsi)
-        os.symlink(target, root / "sys/block" / name)
+def lowest_name(root):
+    return next(name for name in map("sd{}".format, "abcdefgh") if not (root / "sys/block" / name).exists())
+
+
+def scan(root, conf, path, value):
+    """What is at that address ('-': any) comes back, under the lowest name that is free if the test says so."""
+    host = path.split("/")[-2].removeprefix("host")
+    for note in sorted((root / "gone").glob(f"disk.{host}:*")):
+        address = note.name.removeprefix("disk.")
+        if any(want not in ("-", got) for want, got in zip(value.split(), address.split(":")[1:])):
+            continue
+        old, scsi = note.read_text().splitlines()
+        (root / "gone" / f"scsi.{address}").rename(scsi)
+        name = lowest_name(root) if conf.get("lowest_names") else old
+        (pathlib.Path(scsi) / "block" / old).rename(pathlib.Path(scsi) / "block" / name)
+        os.symlink(os.path.relpath(scsi, root / "sys/bus/scsi/devices"), root / "sys/bus/scsi/devices" / address)
+        os.symlink(os.path.relpath(f"{scsi}/block/{name}", root / "sys/block"), root / "sys/block" / name)
         note.unlink()
 
 
@@ -110,7 +120,7 @@ def main(root):
     elif path.endswith("/delete"):
         delete(root, path)
     elif path.endswith("/scan"):
-        scan(root, path)
+        scan(root, conf, path, value)
     elif path.endswith("/hold"):
         return hold(root, conf, path, value)
     elif path.endswith("/unplug"):
