@@ -100,9 +100,11 @@ static int replace_file(const char *text, struct why *why)
 	int fd, err = 0;
 
 	mkdir(dir, 0755);
+	/* a write that falls short sets no errno */
+	errno = 0;
 	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || fsync(fd))
-		err = errno;
+		err = errno ? errno : ENOSPC;
 	if (fd >= 0)
 		close(fd);
 	if (!err && rename(tmp, path))

@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "boottab.h"
 #include "commands.h"
 #include "devices.h"
 #include "disk.h"
@@ -198,6 +199,8 @@ static int add_disk(struct job *job, const struct disk *disk, bool named, struct
 	if (disk->reason[0])
 		code = why_set(why, PVHVM_NOTHING, "%s stays emulated: %s; see `pvhvm status`",
 			       disk->name, disk->reason);
+	if (!code && !job->opt.no_persist)
+		code = boottab_check(disk->name, why);
 	if (!code)
 		code = disk_begin(ds, disk, job->opt.wait, why);
 	if (!code) {
@@ -346,11 +349,24 @@ static void plan_initramfs(struct job *job)
 		 text_printf("make it anew with the file as it was"));
 }
 
+#define BOOT_DISKS "/usr/lib/pvhvm/boot-disks"
+
 /* For the next boot; now the root disk is in use. */
 static int plan_root(struct job *job, struct why *why)
 {
 	if (job->persist.root)
 		return why_set(why, PVHVM_NOTHING, "%s says 'root' already", PERSIST_CONF);
+	if (!sysfs_exists(BOOT_DISKS))
+		return why_set(why, PVHVM_REFUSED,
+			       "there is no %s, which hands the disks over: install the package pvhvm-dkms", BOOT_DISKS);
+	devices_look(&job->devs);
+	for (int i = 0; i < job->devs.nr_disks; i++) {
+		const struct disk *disk = &job->devs.disks[i];
+		int code = disk->kind == DEV_EMULATED ? boottab_check(disk->name, why) : PVHVM_OK;
+
+		if (code)
+			return code;
+	}
 	job->persist.root = true;
 	plan_add(&job->plan, persist_save, persist_put_back, &job->persist,
 		 text_printf("add 'root' to %s", PERSIST_CONF),

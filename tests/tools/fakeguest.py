@@ -42,6 +42,7 @@ class Tree:
         self.put("proc/self/mountinfo", "1 0 0:20 / / rw - ext4 /dev/root rw\n")
         self.put("proc/swaps", "Filename Type Size Used Priority\n")
         self.put("sys/bus/pci/rescan", "")
+        self.put("usr/lib/pvhvm/boot-disks", "#!/bin/sh")
         self.hook = {"writes": [], "fail": {}}
 
     def put(self, path, text):
@@ -133,6 +134,7 @@ class Tree:
         (self.root / "sys/bus/scsi").mkdir(exist_ok=True)
         self.link(f"{scsi}/subsystem", "sys/bus/scsi")
         self.link(f"{scsi}/block/{name}/device", scsi)
+        self.link(f"sys/bus/scsi/devices/{port}:0:{dev}:0", scsi)
         self.link(f"sys/block/{name}", f"{scsi}/block/{name}")
         with open(self.root / "dev" / name, "wb") as f:
             f.truncate(sectors * 512)

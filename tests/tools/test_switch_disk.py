@@ -74,6 +74,62 @@ def test_disk_that_is_looked_at(disk):
     assert "could not undo" not in p.stderr and state(disk) == before
 
 
+@pytest.mark.parametrize("table, text", [
+    ("fstab", "UUID=1 / ext4 defaults 0 1\n/dev/sdb1 /data ext4 defaults 0 2"),
+    ("fstab", "# /dev/sdb\n/dev/disk/by-id/ata-QEMU_HARDDISK_QM00002 none swap sw"),
+    ("crypttab", "\nsecret /dev/sdb none luks"),
+])
+def test_boot_that_would_wait_is_refused(disk, table, text):
+    """A line that only the emulated disk answers to: named, with what to write; nothing is done."""
+    disk.put(f"etc/{table}", text)
+    disk.link("dev/disk/by-id/ata-QEMU_HARDDISK_QM00002", "dev/sdb")
+    before = state(disk)
+    p = switch(disk, "--disk", "sdb", check=5)
+    assert f"line 2 of /etc/{table} names /dev/" in p.stderr and "UUID=" in p.stderr and state(disk) == before
+    assert f"line 2 of /etc/{table}" in switch(disk, "--root", check=5).stderr
+    switch(disk, "--disk", "sdb", "--no-persist", check=0)
+
+
+def test_root_needs_what_hands_over(disk):
+    (disk.root / "usr/lib/pvhvm/boot-disks").unlink()
+    assert "install the package pvhvm-dkms" in switch(disk, "--root", check=5).stderr
+    assert not (disk.root / "etc/pvhvm/switch.conf").exists()
+
+
+def test_boot_by_content_is_fine(disk):
+    disk.put("etc/fstab", "UUID=1 /data ext4 defaults 0 2\n/dev/mapper/v-w /w xfs defaults 0 2\n/dev/sdba /x ext4 defaults 0 2\n")
+    switch(disk, "--disk", "sdb", check=0)
+
+
+def emulated(tree):
+    """SCSI addresses of the disks that are there."""
+    return sorted(os.listdir(tree.root / "sys/bus/scsi/devices"))
+
+
+def test_undo_of_two_under_other_names(disk):
+    """What comes back first gets the lowest name: the other one is not taken for it."""
+    disk.emulated_disk(2, "sdc", number="8:32")
+    disk.vbd(5632, "xvdc")
+    disk.arm(lowest_names=True, fail={"unplug": "EBUSY"})
+    p = switch(disk, check=5)
+    assert "could not undo" not in p.stderr
+    assert emulated(disk) == ["0:0:1:0", "1:0:0:0"]
+    assert disk.get("sys/bus/pvhvm/devices/vbd-832/hold") == disk.get("sys/bus/pvhvm/devices/vbd-5632/hold") == "1"
+
+
+def test_undo_leaves_the_neighbour_away(disk):
+    """A disk on the same port that is PV since an earlier switch does not come back beside its twin."""
+    disk.emulated_disk(0, "sda")
+    disk.vbd(768, "xvda")
+    disk.arm()
+    switch(disk, "--disk", "sda", check=0)
+    assert emulated(disk) == ["0:0:1:0"]
+    disk.arm(pv_sectors=4096)
+    p = switch(disk, "--disk", "sdb", check=1)
+    assert "could not undo" not in p.stderr
+    assert emulated(disk) == ["0:0:1:0"] and disk.get("sys/bus/pvhvm/devices/vbd-768/hold") == "0"
+
+
 def test_never_both_halves(disk):
     """A twin that stays open cannot be held: its emulated half stays away."""
     disk.arm(pv_sectors=4096, opened=1000000)
