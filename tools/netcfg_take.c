@@ -143,6 +143,17 @@ static void on_upper(struct taking *t, int ifindex, const char *name, const char
 		refuse(t, kind[0] ? kind : "interface", name);
 }
 
+/* A number among what is particular to a kind of interface; 0 if there is none. */
+static uint32_t kind_number(struct nlattr *info, int type)
+{
+	struct nlattr *tb[IFLA_INFO_MAX + 1], *a;
+
+	if (!info || nla_parse_nested(tb, IFLA_INFO_MAX, info, NULL) || !tb[IFLA_INFO_DATA])
+		return 0;
+	a = nla_find(nla_data(tb[IFLA_INFO_DATA]), nla_len(tb[IFLA_INFO_DATA]), type);
+	return a ? nla_get_u32(a) : 0;
+}
+
 /* Who is our master, and who else stands on us? */
 static void on_other_link(struct nlmsghdr *h, void *arg)
 {
@@ -162,7 +173,14 @@ static void on_other_link(struct nlmsghdr *h, void *arg)
 		text_set(cfg->master_kind, sizeof(cfg->master_kind), kind);
 		if (strcmp(kind, "bridge") && strcmp(kind, "bond") && strcmp(kind, "vrf"))
 			refuse(t, kind[0] ? kind : "master", name);
+		/* the PV port cannot be kept silent beside the emulated one */
+		if (!strcmp(kind, "bridge") && kind_number(tb[IFLA_LINKINFO], IFLA_BR_STP_STATE))
+			refuse(t, "its place in a bridge with STP on,", name);
 	}
+	/* it would go with the card: the kernel deletes it */
+	if (!strcmp(kind, "vxlan") &&
+	    kind_number(tb[IFLA_LINKINFO], IFLA_VXLAN_LINK) == (uint32_t)cfg->ifindex)
+		refuse(t, kind, name);
 	if (tb[IFLA_LINK] && !tb[IFLA_LINK_NETNSID] &&
 	    nla_get_u32(tb[IFLA_LINK]) == (uint32_t)cfg->ifindex)
 		on_upper(t, ifi->ifi_index, name, kind, tb[IFLA_LINKINFO]);

@@ -467,6 +467,28 @@ def test_macvlan_with_a_list_is_refused(one):
     assert same(net, before)
 
 
+def test_vxlan_is_refused(one):
+    """The kernel deletes it with the card below it."""
+    tree, net = one
+    net.g("link", "add", "vx0", "type", "vxlan", "id", "7", "dstport", "4789", "dev", "eth0")
+    before = picture(net)
+    p = tree.pvhvm("switch", "--nic", "eth0", netns=net.guest, check=5)
+    assert "eth0 carries vxlan vx0" in p.stderr and p.stderr.count("\n") == 1
+    assert same(net, before)
+    net.g("link", "del", "vx0")
+    net.g("link", "add", "vx1", "type", "vxlan", "id", "8", "dstport", "4789", "group", "239.1.1.1", "dev", "lo")
+    tree.pvhvm("switch", "--nic", "eth0", netns=net.guest, check=0)
+
+
+def test_bridge_with_stp_is_refused(one):
+    """The kernel does not let its ports be blocked from outside."""
+    tree, net = one
+    net.g("link", "add", "lan", "type", "bridge", "stp_state", "1")
+    net.g("link", "set", "eth0", "master", "lan")
+    p = tree.pvhvm("switch", "--nic", "eth0", netns=net.guest, check=5)
+    assert "eth0 carries its place in a bridge with STP on, lan" in p.stderr
+
+
 def test_nexthop_object_is_refused(one):
     tree, net = one
     net.g("nexthop", "add", "id", "5", "via", "10.9.0.1", "dev", "eth0")
