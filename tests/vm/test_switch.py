@@ -203,6 +203,10 @@ def test_disk_switch(switchable):
     assert mounted.code != 0
     assert "mount" in mounted.err
     guest.sh("umount /mnt/t")
+    undone = guest.try_sh("PVHVM_FAIL_STEP=4+ pvhvm switch --disk /dev/sda --no-persist", stall=300)
+    assert undone.code != 0 and "could not undo" not in undone.err
+    assert guest.sh("ls -d /sys/block/xvda 2>/dev/null || true") == ""
+    guest.sh("mount /dev/sda /mnt/t && grep -q here /mnt/t/file && umount /mnt/t")
     guest.sh("pvhvm switch --disk /dev/sda --no-persist", stall=300)
     assert not guest.try_sh("[ -e /dev/sda ]")
     guest.sh("mount /dev/xvda /mnt/t")
