@@ -24,8 +24,13 @@ static int reap(pid_t pid)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* A child must not inherit the signals that a switch ignores. */
-static int spawn(char *const argv[], int out, int err, pid_t *pid)
+/*
+ * A child must not inherit the signals that a switch ignores. One @apart does
+ * not get those of the terminal, either: a switch that is told to stop first
+ * ends its step.
+ */
+static int spawn(const char *program, char *const argv[], bool apart, int out, int err,
+		 pid_t *pid)
 {
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
@@ -35,30 +40,67 @@ static int spawn(char *const argv[], int out, int err, pid_t *pid)
 	sigfillset(&all);
 	sigemptyset(&none);
 	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK |
+				 (apart ? POSIX_SPAWN_SETSID : 0));
 	posix_spawnattr_setsigdefault(&attr, &all);
 	posix_spawnattr_setsigmask(&attr, &none);
 	posix_spawn_file_actions_init(&files);
 	posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
 	posix_spawn_file_actions_adddup2(&files, out, 1);
 	posix_spawn_file_actions_adddup2(&files, err, 2);
-	ret = posix_spawnp(pid, argv[0], &files, &attr, argv, environ);
+	ret = posix_spawnp(pid, program, &files, &attr, argv, environ);
 	posix_spawn_file_actions_destroy(&files);
 	posix_spawnattr_destroy(&attr);
 	return ret;
 }
 
-int child_run_quietly(char *const argv[])
+static int spawn_quietly(const char *program, char *const argv[], pid_t *pid)
 {
 	int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	pid_t pid;
 	int ret;
 
 	if (null < 0)
 		return -1;
-	ret = spawn(argv, null, null, &pid);
+	ret = spawn(program, argv, true, null, null, pid);
 	close(null);
-	return ret ? -1 : reap(pid);
+	return ret;
+}
+
+int child_run_quietly(char *const argv[])
+{
+	pid_t pid;
+
+	return spawn_quietly(argv[0], argv, &pid) ? -1 : reap(pid);
+}
+
+/* Where this fails, the group that we are in is as good. */
+static void move_to(const char *cgroup_procs, pid_t pid)
+{
+	FILE *f = fopen(cgroup_procs, "we");
+
+	if (!f)
+		return;
+	fprintf(f, "%d", (int)pid);
+	fclose(f);
+}
+
+int child_start(const char *program, char *const argv[], const char *cgroup_procs,
+		double seconds)
+{
+	double end = text_now() + seconds;
+	int status = 0;
+	pid_t pid, done;
+
+	if (spawn_quietly(program, argv, &pid))
+		return -1;
+	if (cgroup_procs)
+		move_to(cgroup_procs, pid);
+	while (!(done = waitpid(pid, &status, WNOHANG)) || (done < 0 && errno == EINTR)) {
+		if (text_now() > end)
+			return CHILD_GOES_ON;
+		usleep(20000);
+	}
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 struct stream {
@@ -132,7 +174,7 @@ int child_output(char *const argv[], double seconds, char **out, struct why *why
 		close(o[1]);
 		return why_set(why, PVHVM_FAILED, "cannot make a pipe: %s", strerror(errno));
 	}
-	ret = spawn(argv, o[1], e[1], &pid);
+	ret = spawn(argv[0], argv, false, o[1], e[1], &pid);
 	close(o[1]);
 	close(e[1]);
 	if (ret) {

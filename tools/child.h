@@ -7,8 +7,21 @@
 
 #include "text.h"
 
-/* Run, output dropped. Return: its exit status, -1 if it did not run. */
+/* Run, output dropped, out of reach of the terminal. Return: its exit status, -1 if it did not run. */
 int child_run_quietly(char *const argv[]);
+
+#define CHILD_GOES_ON (-2)
+
+/**
+ * child_start() - start what is to go on by itself, output dropped
+ * @cgroup_procs: the control group it is to be in, or NULL: ours
+ * @seconds: how long to wait for it to go to the background
+ *
+ * Return: its exit status; CHILD_GOES_ON if it has not ended by then; -1 if it
+ * did not run.
+ */
+int child_start(const char *program, char *const argv[], const char *cgroup_procs,
+		double seconds);
 
 /**
  * child_output() - run and collect standard output

@@ -11,6 +11,7 @@
 #include "netcfg_tables.h"
 #include "netcfg_upper.h"
 #include "nic.h"
+#include "pci.h"
 #include "probe.h"
 #include "sysfs.h"
 
@@ -22,10 +23,13 @@
 
 #define EMU_SUFFIX "-emu"
 
-/* "eth0" -> "eth0-emu"; a longer name loses its end. */
-static void emu_name(const char *name, char buf[IFNAMSIZ])
+/* "eth0" -> "eth0-emu"; two long names may begin alike, so they give way to a number. */
+static void emu_name(const char *name, int ifindex, char buf[IFNAMSIZ])
 {
-	snprintf(buf, IFNAMSIZ, "%.*s%s", (int)(IFNAMSIZ - sizeof(EMU_SUFFIX)), name, EMU_SUFFIX);
+	if (strlen(name) + sizeof(EMU_SUFFIX) <= IFNAMSIZ)
+		snprintf(buf, IFNAMSIZ, "%s%s", name, EMU_SUFFIX);
+	else
+		snprintf(buf, IFNAMSIZ, "if%d%s", ifindex, EMU_SUFFIX);
 }
 
 static void find_peer(struct nic_switch *ns)
@@ -53,8 +57,8 @@ int nic_begin(struct nic_switch *ns, struct netlink *nl, const struct nic *nic,
 	text_set(ns->pv_name, sizeof(ns->pv_name), nic->twin->name);
 	text_set(ns->mac, sizeof(ns->mac), nic->mac);
 	text_set(ns->pci, sizeof(ns->pci), nic->pci);
-	emu_name(ns->name, ns->emu_name);
 	ns->emu = if_nametoindex(ns->name);
+	emu_name(ns->name, ns->emu, ns->emu_name);
 	ns->pv = if_nametoindex(ns->pv_name);
 	if (if_nametoindex(ns->emu_name))
 		return why_set(why, PVHVM_REFUSED,
@@ -403,7 +407,7 @@ void nic_plan_move(struct plan *plan, struct nic_switch *ns)
 static int remove_function(void *arg, struct why *why)
 {
 	struct nic_switch *ns = arg;
-	int err = sysfs_write("1", "/sys/bus/pci/devices/%s/remove", ns->pci);
+	int err = pci_remove(ns->pci);
 
 	if (err)
 		return why_set(why, PVHVM_FAILED, "cannot remove PCI function %s: %s",
@@ -427,10 +431,8 @@ static int bring_function_back(struct nic_switch *ns, struct why *why)
 {
 	double end = text_now() + plan_undo_seconds(ns->wait);
 	char name[IFNAMSIZ];
-	int err = 0;
+	int err = pci_bring_back(ns->pci);
 
-	if (!sysfs_exists("/sys/bus/pci/devices/%s", ns->pci))
-		err = sysfs_write("1", "/sys/bus/pci/rescan");
 	if (err)
 		return why_set(why, PVHVM_FAILED, "cannot rescan the PCI bus: %s", strerror(-err));
 	while (!devices_pci_netdev(ns->pci, name)) {
@@ -548,4 +550,16 @@ void nic_plan_refresh(struct plan *plan, struct nic_switch *ns)
 				     ns->name), NULL);
 	plan_add(plan, keep, NULL, ns,
 		 text_printf("see that nobody has taken anything from %s meanwhile", ns->name), NULL);
+}
+
+static void find_dhcp(const struct netcfg *cfg, struct dhcp_clients *clients)
+{
+	dhcp_find(clients, cfg->name);
+	for (int i = 0; i < cfg->nr_uppers; i++)
+		find_dhcp(&cfg->uppers[i].cfg, clients);
+}
+
+void nic_find_dhcp(const struct nic_switch *ns, struct dhcp_clients *clients)
+{
+	find_dhcp(&ns->cfg, clients);
 }

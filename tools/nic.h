@@ -6,6 +6,7 @@
 #define PVHVM_NIC_H
 
 #include "devices.h"
+#include "dhcp.h"
 #include "netcfg.h"
 #include "plan.h"
 #include "xen.h"
@@ -47,5 +48,8 @@ void nic_plan_remove(struct plan *plan, struct nic_switch *ns);
 
 /* A step for when the host has taken the emulated NICs away. */
 void nic_plan_refresh(struct plan *plan, struct nic_switch *ns);
+
+/* The DHCP clients of the interface and of what stands on it. */
+void nic_find_dhcp(const struct nic_switch *ns, struct dhcp_clients *clients);
 
 #endif

@@ -12,6 +12,7 @@
 #include "boottab.h"
 #include "commands.h"
 #include "devices.h"
+#include "dhcp.h"
 #include "disk.h"
 #include "json_text.h"
 #include "nic.h"
@@ -43,6 +44,7 @@ struct job {
 	struct disk_switch disks[MAX_DEVICES];
 	int nr_nics, nr_disks;
 	bool ide_disk_moved;
+	struct dhcp_clients dhcp;	/* to be started anew at the end */
 	struct plan plan;
 	char *skipped[MAX_DEVICES * 2];	/* "eth1 stays emulated: ..." */
 	int nr_skipped;
@@ -433,6 +435,34 @@ static void plan_disks(struct job *job)
 			       text_printf("unplug the class ide-disks: the host takes them away until the next reset"));
 }
 
+/*
+ * Whatever comes of it, the NICs are switched: that is no reason to undo. It
+ * says on standard error what is left to do.
+ */
+static int restart_dhcp(void *arg, struct why *why)
+{
+	struct job *job = arg;
+
+	if (dhcp_restart(&job->dhcp, why))
+		skip(job, "%s", why->text);
+	return PVHVM_OK;
+}
+
+static void plan_dhcp(struct job *job)
+{
+	char *names;
+
+	for (int i = 0; i < job->nr_nics; i++)
+		nic_find_dhcp(&job->nics[i], &job->dhcp);
+	if (!job->dhcp.n)
+		return;
+	names = dhcp_names(&job->dhcp);
+	plan_add(&job->plan, restart_dhcp, NULL, job,
+		 text_printf("start %s anew, which would not renew the lease by the PV interface", names),
+		 NULL);
+	free(names);
+}
+
 static void plan_nics(struct job *job)
 {
 	for (int i = 0; i < job->nr_nics; i++)
@@ -448,6 +478,7 @@ static void plan_nics(struct job *job)
 		skip(job, "not every emulated NIC is switched, so the host keeps them: a PCI rescan or reboot shows them again");
 	for (int i = 0; i < job->nr_nics; i++)
 		nic_plan_refresh(&job->plan, &job->nics[i]);
+	plan_dhcp(job);
 }
 
 static struct json_object *devices_json(const struct job *job)
@@ -608,6 +639,7 @@ static int run(struct job *job, struct why *why)
 static void end(struct job *job)
 {
 	forget_choice(job);
+	dhcp_free(&job->dhcp);
 	plan_free(&job->plan);
 	persist_free(&job->persist);
 	persist_free(&job->with_disks);

@@ -25,7 +25,11 @@ def remove(root, conf, path):
     d = root / "sys/devices/pci0000:00" / bdf
     name = next((d / "net").iterdir()).name
     if "limbo" in conf:
-        ip("link", "set", f"{name}-emu", "netns", conf["limbo"])
+        # one that a rescan has just found has no other name yet
+        for now in (f"{name}-emu", name):
+            if os.path.exists(f"/sys/class/net/{now}"):
+                break
+        ip("link", "set", now, "name", f"{name}-emu", "netns", conf["limbo"])
     forget_links(root, "sys/class/net", bdf)
     (root / "sys/bus/pci/devices" / bdf).unlink()
     (root / "gone").mkdir(exist_ok=True)
