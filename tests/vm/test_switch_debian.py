@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """pvhvm switch in a guest whose network systemd and ifupdown look after."""
 import json
+import pathlib
 
 import pytest
 
 import guestmodules
 from test_switch import gaps
 
+UDEV = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "udev"
 DOM0 = "192.168.77.1"
 # between eth0's going and the other eth0's coming, as systemd sees it
 SLOW = 'SUBSYSTEM=="net", ACTION=="move", ENV{INTERFACE}=="eth0", PROGRAM="/bin/sleep 3"'
@@ -32,8 +34,16 @@ def test_systemd_sees_the_name_go(guest, tool):
     assert [step for step in result["steps"] if "ifup@eth0.service" in step["what"]]
 
 
-NETWORKD = ("printf '[Match]\\nName=eth0\\n[Network]\\nAddress=192.168.77.2/24\\nGateway=192.168.77.1\\n' "
-            ">/etc/systemd/network/10-eth0.network; systemctl start systemd-networkd",
+def install_udev(guest):
+    """What the package puts in place for udev and systemd-networkd."""
+    guest.bed.push_guest(sorted(UDEV.iterdir()), dest="/payload/udev")
+    guest.sh("mkdir -p /run/systemd/network /run/udev/rules.d; cp /payload/udev/*.rules /run/udev/rules.d/; "
+             "cp /payload/udev/*.link /payload/udev/*.network /run/systemd/network/; udevadm control --reload")
+
+
+# by the address that both cards have, as cloud-init and netplan do it
+NETWORKD = ("printf '[Match]\\nMACAddress=%s\\n[Network]\\nAddress=192.168.77.2/24\\nGateway=192.168.77.1\\n' "
+            "$(cat /sys/class/net/eth0/address) >/etc/systemd/network/10-eth0.network; systemctl start systemd-networkd",
             "networkctl --no-pager status eth0 | grep -q 'State: routable (configured)'")
 NETWORK_MANAGER = ("systemctl start NetworkManager; nmcli connection add type ethernet con-name lan ifname eth0 "
                    "ip4 192.168.77.2/24 gw4 192.168.77.1",
@@ -48,11 +58,18 @@ NETWORK_MANAGER = ("systemctl start NetworkManager; nmcli connection add type et
 def test_managed(guest, tool, setup, configured):
     """A daemon configures the card by its name: what it configured stays, and it goes on with the PV card."""
     guest.bed.push_guest([tool] + guestmodules.libraries_of(tool), dest="/payload/tool")
+    install_udev(guest)
+    guest.sh("printf '[Match]\\nMACAddress=%s\\n[Link]\\nName=lan0\\n' $(cat /sys/class/net/eth0/address) "
+             ">/etc/systemd/network/10-lan.link; udevadm control --reload")
     guest.sh("systemctl stop ifup@eth0.service; systemctl mask ifup@eth0.service; "
              "printf 'auto lo\\niface lo inet loopback\\n' >/etc/network/interfaces; " + setup, stall=300)
     guest.wait(configured, 120)
     guest.load()
     guest.wait_connected("vif-0", 60)
+    guest.sh("udevadm settle; sleep 5", stall=120)
+    # nobody has renamed the twin or taken it into his care
+    assert guest.sh("ip -br addr show dev pv0").split()[1:] == ["DOWN"], guest.sh("ip addr; udevadm info /sys/class/net/pv0")
+    assert "ID_NET_LINK_FILE=/run/systemd/network/05-pvhvm-twin.link" in guest.sh("udevadm info /sys/class/net/pv0")
     guest.bed.dom0("(ping -D -i 0.2 192.168.77.2 >/bed/pings 2>&1 &)")
     out = guest.sh("LD_LIBRARY_PATH=/payload/tool /payload/tool/pvhvm switch --nic eth0 --no-persist", stall=300)
     print(out)
