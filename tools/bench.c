@@ -15,6 +15,7 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "commands.h"
 #include "devices.h"
 #include "json_text.h"
@@ -346,6 +347,22 @@ static int check_disk(struct bench *b, struct why *why)
 	return PVHVM_OK;
 }
 
+/* Before the first minutes are spent; only what is missing counts. */
+static int check_programs(const struct bench *b, struct why *why)
+{
+	bool fio = false, iperf = false;
+
+	for (int i = 0; i < ROWS; i++) {
+		fio |= b->rows[i] && !strncmp(rows[i].name, "disk.", 5);
+		iperf |= b->rows[i] && !strncmp(rows[i].name, "net.", 4) && strcmp(rows[i].name, "net.rtt");
+	}
+	if (fio && !child_is_installed("fio", why))
+		return PVHVM_NO_PROGRAM;
+	if (iperf && !child_is_installed("iperf3", why))
+		return PVHVM_NO_PROGRAM;
+	return PVHVM_OK;
+}
+
 static int measure_row(struct bench *b, const struct row *row, double *value, struct why *why)
 {
 	const char *nic = b->opt.nic ? b->nic : NULL;
@@ -462,6 +479,8 @@ static int run(struct bench *b, struct why *why)
 
 	if (!code && b->opt.peer)
 		code = find_way(b, why);
+	if (!code)
+		code = check_programs(b, why);
 	if (!code)
 		code = check_disk(b, why);
 	if (code)

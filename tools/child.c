@@ -12,6 +12,8 @@
 
 #include "child.h"
 
+#define VERSION_SECONDS 30.0
+
 extern char **environ;
 
 static int reap(pid_t pid)
@@ -196,4 +198,14 @@ int child_output(char *const argv[], double seconds, char **out, struct why *why
 	free(s[1].data);
 	*out = s[0].data;
 	return ret;
+}
+
+bool child_is_installed(const char *program, struct why *why)
+{
+	char *const argv[] = { (char *)program, "--version", NULL };
+	char *out;
+	int code = child_output(argv, VERSION_SECONDS, &out, why);
+
+	free(out);
+	return code != PVHVM_NO_PROGRAM;
 }

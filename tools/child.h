@@ -33,4 +33,7 @@ int child_start(const char *program, char *const argv[], const char *cgroup_proc
  */
 int child_output(char *const argv[], double seconds, char **out, struct why *why);
 
+/* Can it be run? If not, @why says what to install. */
+bool child_is_installed(const char *program, struct why *why);
+
 #endif

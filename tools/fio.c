@@ -58,6 +58,20 @@ static int parse(const struct load *load, const char *out, double *value, struct
 	return PVHVM_OK;
 }
 
+/* fio takes a colon for the end of a name, unless there is a backslash before it. */
+static char *filename_option(const char *path)
+{
+	char *option = text_alloc(sizeof("--filename=") + 2 * strlen(path));
+	char *to = stpcpy(option, "--filename=");
+
+	while (*path) {
+		if (*path == ':' || *path == '\\')
+			*to++ = '\\';
+		*to++ = *path++;
+	}
+	return option;
+}
+
 int fio_measure(const char *row, const char *path, uint64_t size, double seconds,
 		double *value, struct why *why)
 {
@@ -67,7 +81,7 @@ int fio_measure(const char *row, const char *path, uint64_t size, double seconds
 
 	args[n++] = text_copy("fio");
 	args[n++] = text_copy("--name=pvhvm");
-	args[n++] = text_printf("--filename=%s", path);
+	args[n++] = filename_option(path);
 	args[n++] = text_printf("--rw=%s", load->rw);
 	args[n++] = text_printf("--bs=%s", load->bs);
 	args[n++] = text_printf("--ioengine=%s", load->engine);

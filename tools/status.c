@@ -245,6 +245,17 @@ static void print_json(const struct xen *xen, const struct devices *devs,
 	json_object_put(o);
 }
 
+static void print_persist(const struct persist *p)
+{
+	char *disks = p->root ? text_copy("all disks") :
+		      text_printf("%d disk%s", p->nr_vdevs, p->nr_vdevs == 1 ? "" : "s");
+
+	if (!persist_is_empty(p))
+		say("%s: %d NIC%s and %s to be switched at boot", PERSIST_CONF, p->nr_macs,
+		    p->nr_macs == 1 ? "" : "s", disks);
+	free(disks);
+}
+
 int command_status(int argc, char **argv, struct why *why)
 {
 	static const struct option longs[] = {
@@ -279,9 +290,7 @@ int command_status(int argc, char **argv, struct why *why)
 		print_xen(&xen);
 		print_nics(&xen, &devs);
 		print_disks(&xen, &devs);
-		if (!persist_is_empty(&persist))
-			say("%s: %d NICs and %d disks are switched at boot", PERSIST_CONF,
-			    persist.nr_macs, persist.nr_vdevs);
+		print_persist(&persist);
 	}
 	devices_free(&devs);
 	persist_free(&persist);

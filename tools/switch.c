@@ -152,6 +152,10 @@ static void skip(struct job *job, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(line, sizeof(line), fmt, args);
 	va_end(args);
+	/* while a boot waits for twins it looks again and again */
+	for (int i = 0; i < job->nr_skipped; i++)
+		if (!strcmp(job->skipped[i], line))
+			return;
 	if (job->nr_skipped < MAX_DEVICES * 2)
 		job->skipped[job->nr_skipped++] = text_copy(line);
 	say("%s", line);

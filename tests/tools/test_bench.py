@@ -10,12 +10,14 @@ import pytest
 from fakeguest import run
 
 FIO = """#!/bin/sh
+[ "$1" != --version ] || exit 0
 echo "$*" >> {log}
 echo 'fio: a warning before the JSON'
 echo '{{"jobs": [{{"read": {{"iops": 1234.5, "bw_bytes": 50000000}},
  "write": {{"iops": 99, "bw_bytes": 7000000}}}}]}}'
 """
 IPERF = """#!/bin/sh
+[ "$1" != --version ] || exit 0
 echo "$*" >> {log}
 if [ -e {busy} ]; then
 	rm {busy}
@@ -100,6 +102,14 @@ def test_missing_program(tree, tmp_path, monkeypatch):
     assert not (tmp_path / "pvhvm-bench.tmp").exists()
 
 
+def test_missing_program_is_found_before_the_first_row(tree, programs, tmp_path, monkeypatch):
+    (tmp_path / "bin/iperf3").unlink()
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    p = tree.pvhvm("bench", "--dir", tmp_path, "--peer", "127.0.0.1", check=8)
+    assert p.stderr.count("\n") == 1 and "install the package iperf3" in p.stderr
+    assert not (tmp_path / "calls.log").exists()
+
+
 def test_failing_row_does_not_end_it(tree, programs, tmp_path):
     (tmp_path / "bin/fio").write_text("#!/bin/sh\necho 'fio: no space' >&2\nexit 1\n")
     p = tree.pvhvm("bench", "--dir", tmp_path, "--peer", "127.0.0.1", "--only",
@@ -118,11 +128,15 @@ def test_the_real_programs(tree, net, tmp_path):
     try:
         time.sleep(0.5)
         out = tmp_path / "o.json"
-        tree.pvhvm("bench", "--peer", "10.9.0.1", "--nic", "eth0", "--dir", tmp_path, "--size", "8",
+        # fio has its own thoughts about a colon
+        folder = tmp_path / "a:b"
+        folder.mkdir()
+        tree.pvhvm("bench", "--peer", "10.9.0.1", "--nic", "eth0", "--dir", folder, "--size", "8",
                    "--rounds", "1", "--seconds", "0.3", "--json", out, netns=net.guest, check=0)
     finally:
         server.kill()
         server.wait()
+    assert not list(folder.iterdir())
     o = json.loads(out.read_text())
     assert len(o["results"]) == 8
     rows = {r["name"]: r["variants"] for r in o["results"]}

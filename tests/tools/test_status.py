@@ -33,6 +33,16 @@ def test_everything(tree):
     assert "pvhvm_blkfront  loaded 0.1.0" in p.stdout
 
 
+@pytest.mark.parametrize("text, line", [
+    ("root\n", "0 NICs and all disks to be switched at boot"),
+    (f"nic {MAC}\ndisk 832\n", "1 NIC and 1 disk to be switched at boot"),
+])
+def test_what_is_switched_at_boot(tree, text, line):
+    full(tree)
+    tree.put("etc/pvhvm/switch.conf", text)
+    assert line in tree.pvhvm("status", check=0).stdout
+
+
 def test_json(tree):
     full(tree)
     o = json.loads(tree.pvhvm("status", "--json", check=0).stdout)

@@ -693,6 +693,15 @@ def test_boot_without_twin(one):
     assert "not connected" in p.stdout + p.stderr and same(net, before)
 
 
+def test_boot_refuses_once(one):
+    """It looks again while another twin is not there yet."""
+    tree, net = one
+    net.g("link", "add", "vx0", "type", "vxlan", "id", "7", "dev", "eth0", "dstport", "4789", "remote", "10.9.0.1")
+    tree.put("etc/pvhvm/switch.conf", f"nic {MAC}\nnic 00:16:3e:00:00:99\n")
+    p = tree.pvhvm("switch", "--boot", "--wait", "1", netns=net.guest, check=0)
+    assert p.stdout.count("vxlan vx0") == 1
+
+
 def test_forget(one):
     tree, net = one
     assert "nothing to forget" in tree.pvhvm("switch", "--forget", netns=net.guest, check=4).stderr
