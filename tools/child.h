@@ -7,7 +7,10 @@
 
 #include "text.h"
 
-/* Run, output dropped, out of reach of the terminal. Return: its exit status, -1 if it did not run. */
+/*
+ * Run, output dropped, out of the terminal's reach.
+ * Return: its exit status, -1 if it did not run.
+ */
 int child_run_quietly(char *const argv[]);
 
 #define CHILD_GOES_ON (-2)
