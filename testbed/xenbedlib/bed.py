@@ -330,6 +330,8 @@ class Bed:
                            "/bed")
             if config.kind != "debian":
                 self.write_payload((place / "tools.tar").read_bytes())
+        if config.overlay:
+            self.dom0(f"qemu-img create -q -f qcow2 -F raw -b $(readlink -f /bed/debian) {config.overlay}", stall=120)
         self.dom0(f"cat >/bed/{config.name}.cfg", stdin=config.to_xl().encode())
         with progress.step(f"booting the {config.kind} guest{' nopv' if config.nopv else ''}"):
             self.xl(f"create /bed/{config.name}.cfg", stall=300)

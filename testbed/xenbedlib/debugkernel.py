@@ -9,7 +9,7 @@ from . import bootstrap, cache, progress, recipe
 
 PLACE = pathlib.Path(__file__).resolve().parent.parent / "debugkernel"
 PACKAGES = """
-    linux-source-6.1 gcc libc6-dev make flex bison bc perl kmod xz-utils libelf-dev libssl-dev
+    linux-source-6.1 gcc libc6-dev make flex bison bc perl kmod xz-utils libelf-dev libssl-dev openssl
 """.split()
 
 
@@ -25,7 +25,7 @@ def _key():
 
 
 def place():
-    """Folder with vmlinuz, lib/modules, boot (see guestkernel.py) and kbuild (what modules are built against)."""
+    """Folder with vmlinuz, lib/modules, boot (see guestkernel.py), kbuild (to build modules against), mok (to sign them)."""
     return cache.ensure("images", "debug-kernel", _key(), _make)
 
 

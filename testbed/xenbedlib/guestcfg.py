@@ -42,13 +42,18 @@ class GuestConfig:
         if not 0 <= self.disks <= most or not 0 <= self.nics <= 4 or not 1 <= self.vcpus <= 8:
             raise ValueError(f"a guest has 0 to {most} data disks ({self.disk_backend}), "
                              "0 to 4 cards and 1 to 8 vCPUs")
-        if self.number and (not 0 < self.number < 3 or self.disks > 1 or self.kind != "small"):
-            raise ValueError("beside another there are small guests with one data disk at most, numbers 1 and 2")
+        if self.number and (not 0 < self.number < 3 or self.disks > 1 or self.kind not in ("small", "debian")):
+            raise ValueError("beside another there are small and debian guests with one data disk at most, numbers 1 and 2")
 
     @property
     def line(self):
         """The socket in dom0 that leads to its agent."""
         return GUEST_LINE if not self.number else f"/run/xen/guest-agent-{self.number}.sock"
+
+    @property
+    def overlay(self):
+        """The file in dom0 that takes what a Debian guest beside another writes to its root disk; or ""."""
+        return f"/bed/debian-{self.number}.qcow2" if self.kind == "debian" and self.number else ""
 
     def cmdline(self):
         # the console goes to Xen's debug port: the emulated serial port costs
@@ -69,7 +74,8 @@ class GuestConfig:
         specs = []
         names = ["hda", "hdb", "hdd", "xvde", "xvdf", "xvdg"]
         if self.kind == "debian":
-            specs.append(f"format=raw,vdev={names.pop(0)},access=rw,target=/bed/debian")
+            form, target = ("qcow2", self.overlay) if self.overlay else ("raw", "/bed/debian")
+            specs.append(f"format={form},vdev={names.pop(0)},access=rw,target={target}")
         for n in range(self.disks):
             target = f"/bed/disk{n + self.number}" if self.disk_backend == "phy" else f"/bed/file{n}.img"
             specs.append(f"format=raw,vdev={names.pop(0)},access=rw,target={target}")

@@ -104,9 +104,14 @@ def guest(request, beds, modules):
     assert not findings, "\n".join(str(f) for f in findings)
 
 
+def _other_kernel(item):
+    mark = item.get_closest_marker("state")
+    return mark and getattr(mark.args[0], "kind", "") != f"small-{KERNEL}"
+
+
 def pytest_collection_modifyitems(config, items):
-    """Leaves out what cannot be: with a kernel of its own, other machines, for they have dom0's; a power cut elsewhere."""
-    others = [item for item in items if KERNEL and item.get_closest_marker("state")
+    """Leaves out what cannot be: with a kernel of its own, machines that have another; a power cut elsewhere."""
+    others = [item for item in items if KERNEL and _other_kernel(item)
               or remote.url() and item.get_closest_marker("own")]
     items[:] = [item for item in items if item not in others]
     config.hook.pytest_deselected(items=others)

@@ -8,35 +8,24 @@ import sys
 
 import pytest
 
-import guestmodules
+import sshserver
 from xenbedlib.bed import Bed
 
 pytestmark = [pytest.mark.slow, pytest.mark.own, pytest.mark.pending("not run yet")]
 
 HERE = pathlib.Path(__file__).resolve().parent
-SSHD = "LD_LIBRARY_PATH=/bed/sshd /bed/sshd"
-
-
-def program(package, path):
-    return str(guestmodules.unpacked(package) / path)
+PLACE = "/bed/sshd"
 
 
 @pytest.fixture(scope="module")
 def remote(beds, tmp_path_factory):
     """Environment for a client of a dom0 that has an ssh server and no guest."""
     beds.drop()
-    keys = tmp_path_factory.mktemp("ssh")
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", keys / "key"], check=True)
+    key = sshserver.make_key(tmp_path_factory.mktemp("ssh"))
     with Bed.acquire("dom0", what="VM tests, over ssh") as bed:
-        lib = "usr/lib/x86_64-linux-gnu"
-        bed.push_dom0([program("dropbear-bin", "usr/sbin/dropbear"), program("dropbear-bin", "usr/bin/dropbearkey"),
-                       program("libtomcrypt1", f"{lib}/libtomcrypt.so.1"), program("libtommath1", f"{lib}/libtommath.so.1"),
-                       program("libgmp10", f"{lib}/libgmp.so.10"),
-                       f"{keys}/key.pub=authorized_keys"], "/bed/sshd")
-        bed.dom0("mkdir -p -m 700 ~/.ssh; cp /bed/sshd/authorized_keys ~/.ssh; chmod 600 ~/.ssh/authorized_keys; "
-                 f"{SSHD}/dropbearkey -t ed25519 -f /bed/sshd/host; {SSHD}/dropbear -r /bed/sshd/host -p 22")
-        yield bed, dict(os.environ, TESTBED=f"ssh://root@127.0.0.1:{bed.machine.ssh_port}",
-                        TESTBED_SSH=f"ssh -F none -i {keys}/key -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null")
+        bed.push_dom0(sshserver.files(key), PLACE)
+        bed.dom0(f"{sshserver.setup(PLACE)}; {sshserver.start(PLACE)}")
+        yield bed, dict(os.environ, TESTBED=f"ssh://root@127.0.0.1:{bed.machine.ssh_port}", TESTBED_SSH=sshserver.client(key))
 
 
 def pytest_of(env, *arguments):
