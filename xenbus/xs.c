@@ -21,18 +21,24 @@
 #define XS_IMPATIENT	(5 * HZ)
 /* How long a suspend waits for requests in flight. */
 #define XS_DRAIN	(10 * HZ)
+/* Transactions that nobody waits for; xenstored lets a guest have 10 at a time. */
+#define XS_LATE		16
 
 static unsigned int request_timeout = 60;
 module_param(request_timeout, uint, 0444);
 MODULE_PARM_DESC(request_timeout,
 		 "Seconds until an unanswered xenstore request is given up (default 60, 5..600)");
 
+static void xs_end_late(struct work_struct *work);
+
 static struct {
-	/* protects pending, users, suspended */
+	/* protects pending, users, suspended, late, nr_late */
 	spinlock_t lock;
 	struct list_head pending;
 	unsigned int users;
 	bool suspended;
+	u32 late[XS_LATE];
+	unsigned int nr_late;
 	wait_queue_head_t gate;
 
 	struct task_struct *reader;
@@ -42,10 +48,12 @@ static struct {
 	/* a request has timed out and nothing has been heard since */
 	bool silent;
 	bool abandoned;
+	struct work_struct end_late;
 } xs = {
 	.lock = __SPIN_LOCK_UNLOCKED(xs.lock),
 	.pending = LIST_HEAD_INIT(xs.pending),
 	.gate = __WAIT_QUEUE_HEAD_INITIALIZER(xs.gate),
+	.end_late = __WORK_INITIALIZER(xs.end_late, xs_end_late),
 };
 
 u32 xs_fresh_id(void)
@@ -81,6 +89,57 @@ static void xs_timed_out(u32 type)
 unsigned int xs_generation(void)
 {
 	return READ_ONCE(xs.generation);
+}
+
+/* ---- transactions that nobody waits for ---- */
+
+/*
+ * The first of them; without @txn all are forgotten.
+ * Return: false when there is none.
+ */
+static bool xs_take_late(u32 *txn)
+{
+	bool any;
+
+	spin_lock(&xs.lock);
+	any = xs.nr_late;
+	if (!txn)
+		xs.nr_late = 0;
+	else if (any)
+		*txn = xs.late[--xs.nr_late];
+	spin_unlock(&xs.lock);
+	return any;
+}
+
+/* Begun when the request had timed out: left open, it would count for ever. */
+static void xs_note_late(const struct xs_in *in)
+{
+	u64 id;
+
+	if (in->hdr.type != XS_TRANSACTION_START ||
+	    xs_parse_u64(in->body, strnlen(in->body, in->hdr.len), &id) ||
+	    !id || id > U32_MAX)
+		return;
+	spin_lock(&xs.lock);
+	if (xs.nr_late < XS_LATE)
+		xs.late[xs.nr_late++] = id;
+	spin_unlock(&xs.lock);
+	schedule_work(&xs.end_late);
+}
+
+static void xs_end_late(struct work_struct *work)
+{
+	const struct kvec no = { .iov_base = "F", .iov_len = 2 };
+	bool more;
+	u32 txn;
+
+	do {
+		xs_enter();
+		more = xs_take_late(&txn);
+		if (more)
+			xs_command(XS_TRANSACTION_END, txn, &no, 1);
+		xs_leave();
+	} while (more);
 }
 
 /* ---- the gate: who is inside holds off a suspend ---- */
@@ -150,6 +209,8 @@ void xs_resume(bool fresh)
 	if (fresh) {
 		WRITE_ONCE(xs.generation, xs.generation + 1);
 		WRITE_ONCE(xs.silent, false);
+		/* the new xenstored knows none of them */
+		xs_take_late(NULL);
 		comms_resume();
 	} else {
 		comms_unpause();
@@ -247,6 +308,7 @@ static void xs_reply(const struct xs_in *in)
 	WRITE_ONCE(xs.silent, false);
 	if (!req) {
 		xenbus_count(stale_replies);
+		xs_note_late(in);
 		return;
 	}
 	xenbus_count(replies);
@@ -424,6 +486,14 @@ static int xs_reset_watches(void)
 	return 0;
 }
 
+/* What it has handed on last is answered by nobody any more. */
+static void xs_stop_reader(void)
+{
+	kthread_stop(xs.reader);
+	xs_abandon();
+	cancel_work_sync(&xs.end_late);
+}
+
 int xs_init(void)
 {
 	int err;
@@ -443,7 +513,7 @@ int xs_init(void)
 	return 0;
 
 err_stop_reader:
-	kthread_stop(xs.reader);
+	xs_stop_reader();
 err_free_in:
 	kfree(xs.in);
 	return err;
@@ -452,7 +522,7 @@ err_free_in:
 /* Nobody makes requests any more. */
 void xs_exit(void)
 {
-	kthread_stop(xs.reader);
-	xs_fail_all();
+	cancel_work_sync(&xs.end_late);
+	xs_stop_reader();
 	kfree(xs.in);
 }

@@ -145,6 +145,29 @@ def test_no_answer_is_no_news(guest):
     back(guest)
 
 
+BEGIN = r"printf '\6\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0' >&3; dd bs=4096 count=1 <&3 2>/dev/null | tail -c +17 | tr -d '\0'; echo"
+
+
+def test_transactions_that_begin_too_late(guest):
+    """xenstored lets a guest have ten at a time: one that begins when nobody waits for it any more is ended."""
+    guest.load("platform", "xenbus")
+    here = pathlib.Path(__file__).parent
+    guest.bed.push_dom0([str(here / "latereply.py"), str(here / "fakeback.py")], "/run")
+    domid = guest.sh("xenstore-read domid")
+    begun = guest.sh(f"exec 3<>/dev/xen/xenbus; for i in 1 2 3 4 5 6 7 8 9 10 11; do {BEGIN}; done; sleep 300 >/dev/null 2>&1 &").split()
+    assert len(begun) == 11 and all(txn.isdigit() for txn in begun[:10]) and begun[10] == "EQUOTA", begun
+    stale = "cat /sys/devices/pvhvm/xenstore/stale_replies"
+    before = int(guest.sh(stale))
+    guest.bed.xl(f"pause {domid}")
+    guest.bed.dom0(f"python3 /run/latereply.py {domid} {' '.join(begun[:10])}")
+    guest.bed.xl(f"unpause {domid}")
+    # what xenstored says next makes the guest look
+    guest.sh("xenstore-read domid")
+    assert int(guest.sh(stale)) == before + 10
+    guest.wait(f"exec 3<>/dev/xen/xenbus; {{ {BEGIN}; }} | grep -q '^[0-9]'", 10)
+    guest.sh("pkill sleep")
+
+
 @pytest.mark.fresh
 def test_a_ring_out_of_bounds(guest):
     """The host breaks the xenstore ring: who waits for it hears so, disk and card go on, modules unload and find it again."""
