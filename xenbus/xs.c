@@ -21,7 +21,7 @@
 #define XS_IMPATIENT	(5 * HZ)
 /* How long a suspend waits for requests in flight. */
 #define XS_DRAIN	(10 * HZ)
-/* Transactions that nobody waits for; xenstored lets a guest have 10 at a time. */
+/* Transactions that nobody waits for; xenstored lets a guest have ten or so at a time. */
 #define XS_LATE		16
 
 static unsigned int request_timeout = 60;
