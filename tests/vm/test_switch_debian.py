@@ -51,33 +51,90 @@ NETWORK_MANAGER = ("systemctl start NetworkManager; nmcli connection add type et
                    "grep -q '^100 (connected) lan'")
 
 
-@pytest.mark.wide
-@pytest.mark.fresh
-@pytest.mark.state("debian")
-@pytest.mark.parametrize("setup, configured", [NETWORKD, NETWORK_MANAGER], ids=["networkd", "NetworkManager"])
-def test_managed(guest, tool, setup, configured):
-    """A daemon configures the card by its name: what it configured stays, and it goes on with the PV card."""
-    guest.bed.push_guest([tool] + guestmodules.libraries_of(tool), dest="/payload/tool")
-    install_udev(guest)
-    guest.sh("printf '[Match]\\nMACAddress=%s\\n[Link]\\nName=lan0\\n' $(cat /sys/class/net/eth0/address) "
-             ">/etc/systemd/network/10-lan.link; udevadm control --reload")
+def silence_ifupdown(guest):
     guest.sh("systemctl stop ifup@eth0.service; systemctl mask ifup@eth0.service; "
-             "printf 'auto lo\\niface lo inet loopback\\n' >/etc/network/interfaces; " + setup, stall=300)
-    guest.wait(configured, 120)
+             "printf 'auto lo\\niface lo inet loopback\\n' >/etc/network/interfaces", stall=300)
+
+
+def switch(guest):
+    """By the command; how long dom0 had no answer from the address is printed."""
     guest.load()
     guest.wait_connected("vif-0", 60)
     guest.sh("udevadm settle; sleep 5", stall=120)
     # nobody has renamed the twin or taken it into his care
     assert guest.sh("ip -br addr show dev pv0").split()[1:] == ["DOWN"], guest.sh("ip addr; udevadm info /sys/class/net/pv0")
     assert "ID_NET_LINK_FILE=/run/systemd/network/05-pvhvm-twin.link" in guest.sh("udevadm info /sys/class/net/pv0")
-    guest.bed.dom0("(ping -D -i 0.2 192.168.77.2 >/bed/pings 2>&1 &)")
-    out = guest.sh("LD_LIBRARY_PATH=/payload/tool /payload/tool/pvhvm switch --nic eth0 --no-persist", stall=300)
-    print(out)
-    guest.wait(configured, 120)
-    guest.sh("sleep 15")
+    address = guest.sh("ip -4 -br addr show dev eth0").split()[2].partition("/")[0]
+    guest.bed.dom0(f"(ping -D -i 0.2 {address} >/bed/pings 2>&1 &)")
+    print(guest.sh("LD_LIBRARY_PATH=/payload/tool /payload/tool/pvhvm switch --nic eth0 --no-persist", stall=300))
+    return address
+
+
+def check_switched(guest, address):
     guest.bed.dom0("kill -INT $(pidof ping)")
     print(f"dom0 had no answer for {gaps(guest.bed, '/bed/pings')[0]:.1f} s at the most")
-    guest.wait(configured, 10)
     assert "pvhvm" in guest.sh("readlink /sys/class/net/eth0/device/driver")
-    guest.sh(f"ip -4 addr show dev eth0 | grep -q 192.168.77.2/24; ip route | grep -q 'default via {DOM0} dev eth0'; "
+    guest.sh(f"ip -4 addr show dev eth0 | grep -q {address}/24; ip route | grep -q 'default via {DOM0} dev eth0'; "
              f"ping -c 3 -W 10 {DOM0}")
+
+
+@pytest.mark.wide
+@pytest.mark.fresh
+@pytest.mark.state("debian")
+@pytest.mark.parametrize("setup, configured", [NETWORKD, NETWORK_MANAGER], ids=["networkd", "NetworkManager"])
+def test_managed(guest, tool, setup, configured):
+    """A daemon configures the card: what it configured stays, and it goes on with the PV card."""
+    guest.bed.push_guest([tool] + guestmodules.libraries_of(tool), dest="/payload/tool")
+    install_udev(guest)
+    guest.sh("printf '[Match]\\nMACAddress=%s\\n[Link]\\nName=lan0\\n' $(cat /sys/class/net/eth0/address) "
+             ">/etc/systemd/network/10-lan.link; udevadm control --reload")
+    silence_ifupdown(guest)
+    guest.sh(setup, stall=300)
+    guest.wait(configured, 120)
+    address = switch(guest)
+    guest.wait(configured, 120)
+    guest.sh("sleep 15")
+    guest.wait(configured, 10)
+    check_switched(guest, address)
+
+
+LEASE = 60
+SERVER = f"""start 192.168.77.50
+end 192.168.77.59
+interface xenbed0
+lease_file /run/udhcpd.leases
+pidfile /run/udhcpd.pid
+min_lease {LEASE}
+option lease {LEASE}
+option subnet 255.255.255.0
+option router {DOM0}
+"""
+BY_DHCP = {
+    "ifupdown": "printf 'allow-hotplug eth0\\niface eth0 inet dhcp\\n' >>/etc/network/interfaces; "
+                "systemctl unmask ifup@eth0.service; systemctl start ifup@eth0.service",
+    "networkd": "printf '[Match]\\nName=eth0\\n[Network]\\nDHCP=ipv4\\n' >/etc/systemd/network/10-eth0.network; "
+                "systemctl start systemd-networkd",
+    "NetworkManager": "systemctl start NetworkManager; nmcli connection add type ethernet con-name lan ifname eth0",
+}
+
+
+@pytest.mark.wide
+@pytest.mark.fresh
+@pytest.mark.state("debian")
+@pytest.mark.parametrize("setup", BY_DHCP.values(), ids=BY_DHCP)
+def test_leased(guest, tool, setup):
+    """The address is leased: it is renewed by the PV card, whoever looks after it."""
+    guest.bed.push_guest([tool] + guestmodules.libraries_of(tool), dest="/payload/tool")
+    install_udev(guest)
+    client = guestmodules.unpacked("isc-dhcp-client")
+    guest.bed.push_guest([str(client / "sbin/dhclient"), str(client / "sbin/dhclient-script")], dest="/sbin")
+    guest.bed.push_dom0([str(guestmodules.unpacked("busybox") / "bin/busybox")], "/bed/dhcp")
+    guest.bed.dom0("cat >/bed/dhcp/conf; touch /run/udhcpd.leases; /bed/dhcp/busybox udhcpd /bed/dhcp/conf", stdin=SERVER.encode())
+    silence_ifupdown(guest)
+    guest.sh(f"mkdir -p /var/lib/dhcp; {setup}", stall=300)
+    guest.wait("ip -4 addr show dev eth0 | grep -q 192.168.77.5", 120)
+    address = switch(guest)
+    guest.sh(f"sleep {LEASE * 1.5:.0f}", stall=200)
+    check_switched(guest, address)
+    left = int(guest.sh("ip -4 addr show dev eth0 | grep -o 'valid_lft [0-9]*'").split()[1])
+    assert 0 < left <= LEASE
