@@ -165,7 +165,7 @@ def test_transactions_that_begin_too_late(guest):
     guest.sh("xenstore-read domid")
     assert int(guest.sh(stale)) == before + 10
     guest.wait(f"exec 3<>/dev/xen/xenbus; {{ {BEGIN}; }} | grep -q '^[0-9]'", 10)
-    guest.sh("pkill sleep")
+    guest.sh("kill $(pidof sleep)")
 
 
 @pytest.mark.fresh
