@@ -10,6 +10,7 @@
 #include "ifupdown.h"
 #include "netcfg_tables.h"
 #include "netcfg_upper.h"
+#include "networkmanager.h"
 #include "nic.h"
 #include "pci.h"
 #include "probe.h"
@@ -73,6 +74,7 @@ int nic_begin(struct nic_switch *ns, struct netlink *nl, const struct nic *nic,
 		return why_set(why, PVHVM_REFUSED,
 			       "the PV twin %s of %s is a port of %s already: take it out first",
 			       ns->pv_name, ns->name, ns->pv_cfg.master_name);
+	ns->network_manager = networkmanager_has(ns->name);
 	if (probe && (ns->cfg.flags & IFF_UP))
 		find_peer(ns);
 	return PVHVM_OK;
@@ -540,8 +542,22 @@ static int keep(void *arg, struct why *why)
 	return code;
 }
 
+/* Without it the interface has all that it had; only nobody looks after it. */
+static int give_to_manager(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	if (networkmanager_give(ns->name, why))
+		say_err("pvhvm: NetworkManager does not look after %s any more: `nmcli device set %s managed yes` (%.200s)",
+			ns->name, ns->name, why->text);
+	return PVHVM_OK;
+}
+
 void nic_plan_refresh(struct plan *plan, struct nic_switch *ns)
 {
+	if (ns->network_manager)
+		plan_add(plan, give_to_manager, NULL, ns,
+			 text_printf("have NetworkManager look after %s again", ns->name), NULL);
 	if (!(ns->cfg.flags & IFF_UP))
 		return;
 	if (ns->cfg.nr_peers)

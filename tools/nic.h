@@ -28,6 +28,7 @@ struct nic_switch {
 	double gap_at;			/* monotonic; when traffic stopped, 0: it flows */
 	double outage;			/* seconds without traffic, all gaps together */
 	bool moved;			/* traffic goes by the PV one */
+	bool network_manager;		/* looks after the emulated one */
 };
 
 /**
