@@ -144,7 +144,7 @@ static bool dhclient_serves(char *const argv[], const char *name)
 {
 	bool named = false;
 
-	for (int i = 1; argv[0] && argv[i]; i++) {
+	for (int i = 1; argv[i]; i++) {
 		if (!strcmp(argv[i], name))
 			return true;
 		named |= if_nametoindex(argv[i]) > 0;
@@ -156,8 +156,8 @@ static bool dhclient_serves(char *const argv[], const char *name)
 static char **dhcpcd_argv(char *const title[], const char *name)
 {
 	char *start = text_printf("dhcpcd: %s ", name);
-	const char *does = title[0] && !strncmp(title[0], start, strlen(start)) ?
-			   title[0] + strlen(start) : "";
+	const char *does = strncmp(title[0], start, strlen(start)) ? "" :
+			   title[0] + strlen(start);
 	bool ip4 = strstr(does, "[ip4]"), ip6 = strstr(does, "[ip6]");
 	char **argv = NULL;
 	int n = 0;
@@ -183,6 +183,8 @@ static void add(struct dhcp_clients *clients, pid_t pid, char **argv, bool ends_
 		.pid = pid, .program = proc_link(pid, "exe"), .argv = argv,
 		.cgroup = cgroup_of(pid), .ends_itself = ends_itself,
 	};
+	if (!c->program)
+		c->program = text_copy(argv[0]);
 }
 
 static bool known(const struct dhcp_clients *clients, pid_t pid)
@@ -202,11 +204,12 @@ static void look_at(struct dhcp_clients *clients, pid_t pid, const char *name)
 	    !in_our_network(pid) || is_called(parent_of(pid), "NetworkManager"))
 		return;
 	argv = argv_of(pid);
-	if (dhclient && dhclient_serves(argv, name)) {
+	/* one that has just ended has no arguments any more */
+	if (argv[0] && dhclient && dhclient_serves(argv, name)) {
 		add(clients, pid, argv, false);
 		return;
 	}
-	again = dhclient ? NULL : dhcpcd_argv(argv, name);
+	again = argv[0] && !dhclient ? dhcpcd_argv(argv, name) : NULL;
 	if (again)
 		add(clients, pid, again, true);
 	free_argv(argv);

@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """pvhvm switch on NICs: real interfaces in namespaces, a fake bus below them."""
-import functools
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -230,94 +228,6 @@ def test_what_is_taken_meanwhile_is_given_back(one):
     p = tree.pvhvm("switch", netns=net.guest, check=0)
     assert "something took eth0 down" in p.stderr
     assert same(net, before)
-
-
-# seconds of a lease; udhcpc gives up too early on one of 10
-LEASES = {"dhclient": 10, "dhcpcd": 10, "udhcpc": 30}
-CLIENTS = {
-    "dhclient": "{d}/dhclient -4 -pf {d}/pid -lf {d}/leases eth0",
-    "dhcpcd": "dhcpcd -4 -t 20 eth0",
-    "udhcpc": "busybox udhcpc -b -i eth0 -s {d}/script",
-}
-UDHCPC_SCRIPT = """#!/bin/sh
-case $1 in
-deconfig) ip addr flush dev $interface; ip link set $interface up;;
-bound|renew) ip addr replace $ip/24 dev $interface valid_lft $lease preferred_lft $lease;;
-esac
-"""
-
-
-# What a client writes and reads below / is a folder of ours, or it would meet the host's own.
-APART = """#!/bin/sh -e
-for pair in {d}/run:/run/dhcpcd {d}/lib:/var/lib/dhcpcd {d}/resolv.conf:/etc/resolv.conf; do
-	mount --bind "${{pair%:*}}" "${{pair#*:}}"
-done
-exec "$@"
-"""
-
-
-@pytest.fixture
-def lease(tree, net, tmp_path, request):
-    """eth0 has a lease of a few seconds; yields the client's name, pvhvm() runs beside it."""
-    tree.xen()
-    tree.emulated_nic()
-    tree.pv_nic()
-    net.cable("eth0", MAC)
-    net.cable("pv0", MAC)
-    tree.arm(limbo=net.limbo, guest=net.guest)
-    for folder in ("run", "lib", "/run/dhcpcd", "/var/lib/dhcpcd"):
-        (tmp_path / folder).mkdir(exist_ok=True)
-    for file in ("given", "resolv.conf"):
-        (tmp_path / file).touch()
-    for script, text in (("apart", APART.format(d=tmp_path)), ("script", UDHCPC_SCRIPT)):
-        (tmp_path / script).write_text(text)
-        (tmp_path / script).chmod(0o755)
-    shutil.copy("/sbin/dhclient", tmp_path)
-    conf = tmp_path / "udhcpd.conf"
-    seconds = LEASES[request.param]
-    conf.write_text(f"start 10.9.0.50\nend 10.9.0.59\ninterface br0\nlease_file {tmp_path}/given\n"
-                    f"pidfile {tmp_path}/server.pid\nmin_lease {seconds}\noption lease {seconds}\n"
-                    "option subnet 255.255.255.0\noption router 10.9.0.1\n")
-    server = subprocess.Popen(["ip", "netns", "exec", net.host, "busybox", "udhcpd", "-f", conf],
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    # its children hold its output, so no pipe
-    with open(tmp_path / "client.log", "w") as log:
-        subprocess.run(["ip", "netns", "exec", net.guest, tmp_path / "apart",
-                        *CLIENTS[request.param].format(d=tmp_path).split()],
-                       stdout=log, stderr=log, check=True, timeout=60)
-    assert "inet 10.9.0.5" in net.g("addr", "show", "eth0"), (tmp_path / "client.log").read_text()
-    tree.pvhvm = functools.partial(tree.pvhvm, PVHVM, binary=tmp_path / "apart", netns=net.guest)
-    yield request.param
-    server.kill()
-    server.wait()
-    for pid in run("ip", "netns", "pids", net.guest, check=False).stdout.split():
-        os.kill(int(pid), signal.SIGKILL)
-    print((tmp_path / "client.log").read_text())
-
-
-@pytest.mark.parametrize("lease", CLIENTS, indirect=True)
-def test_lease_is_renewed(tree, net, lease):
-    """Its client spoke by the emulated interface, which is gone."""
-    address = re.search(r"inet (10\.9\.0\.5\d)", net.g("addr", "show", "eth0"))[1]
-    p = tree.pvhvm("switch", check=0)
-    assert p.stderr == ""
-    assert ("anew" in p.stdout) == (lease != "udhcpc")
-    until = time.time() + 1.5 * LEASES[lease]
-    while time.time() < until:
-        now = net.g("addr", "show", "eth0")
-        assert address in now, now
-        time.sleep(0.1)
-
-
-@pytest.mark.parametrize("lease", ["dhclient"], indirect=True)
-def test_client_that_does_not_start_again(tree, net, tmp_path, lease):
-    """The switch stays, and says what is left to do."""
-    hook = tree.root / "write-hook"
-    hook.write_text(hook.read_text().replace("sys.exit(", "import os\nif sys.argv[2] == 'nics':\n"
-                    f"    os.unlink('{tmp_path}/dhclient')\nsys.exit("))
-    p = tree.pvhvm("switch", "--json", check=0)
-    assert re.search(r"^pvhvm: the lease will not be renewed: `\S*/dhclient -4 .*` failed: start it by hand$", p.stderr)
-    assert p.stderr.strip().removeprefix("pvhvm: ") in json.loads(p.stdout)["skipped"]
 
 
 def test_refused_unplug_is_undone(one):
@@ -597,12 +507,17 @@ def test_traffic_control_is_noted(one):
     assert "traffic control (tc) is not carried over" in p.stderr
 
 
-def test_two_nics(one):
-    tree, net = one
+def add_second(tree, net):
+    """eth1 and its twin pv1, as the host gives them."""
     tree.emulated_nic("eth1", MAC2, NIC2_PCI)
     tree.pv_nic("pv1", MAC2, handle=1)
     net.cable("eth1", MAC2)
     net.cable("pv1", MAC2)
+
+
+def test_two_nics(one):
+    tree, net = one
+    add_second(tree, net)
     net.g("link", "set", "eth1", "up")
     net.g("addr", "add", "10.9.0.20/24", "dev", "eth1")
     before = picture(net)
@@ -617,10 +532,7 @@ def test_two_nics(one):
 def test_undo_brings_only_its_own_back(one):
     """The bus is scanned as a whole; a card that was switched before is not wanted."""
     tree, net = one
-    tree.emulated_nic("eth1", MAC2, NIC2_PCI)
-    tree.pv_nic("pv1", MAC2, handle=1)
-    net.cable("eth1", MAC2)
-    net.cable("pv1", MAC2)
+    add_second(tree, net)
     tree.pvhvm("switch", "--nic", "eth1", "--no-persist", netns=net.guest, check=0)
     p = tree.pvhvm("switch", "--nic", "eth0", netns=net.guest, check=1, env={"PVHVM_FAIL_STEP": "8+"})
     assert "undone 8: rescan the PCI bus" in p.stdout
@@ -643,10 +555,7 @@ def test_long_names_that_begin_alike(tree, net):
 
 def test_two_nics_at_once(one):
     tree, net = one
-    tree.emulated_nic("eth1", MAC2, NIC2_PCI)
-    tree.pv_nic("pv1", MAC2, handle=1)
-    net.cable("eth1", MAC2)
-    net.cable("pv1", MAC2)
+    add_second(tree, net)
     net.g("link", "set", "eth1", "up")
     for fail, code in (("12+", 1), ("", 0)):
         p = tree.pvhvm("switch", netns=net.guest, check=code,
