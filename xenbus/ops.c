@@ -227,13 +227,6 @@ int pvhvm_xs_printf(struct pvhvm_xs_txn *txn, const char *dir,
 }
 PVHVM_EXPORT(pvhvm_xs_printf);
 
-int pvhvm_xs_mkdir(struct pvhvm_xs_txn *txn, const char *dir,
-		   const char *node)
-{
-	return ops_change(XS_MKDIR, txn, dir, node, NULL, 0);
-}
-PVHVM_EXPORT(pvhvm_xs_mkdir);
-
 int pvhvm_xs_rm(struct pvhvm_xs_txn *txn, const char *dir, const char *node)
 {
 	return ops_change(XS_RM, txn, dir, node, NULL, -ENOENT);

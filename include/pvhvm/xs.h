@@ -96,8 +96,6 @@ int pvhvm_xs_write(struct pvhvm_xs_txn *txn, const char *dir, const char *node,
 __printf(4, 5)
 int pvhvm_xs_printf(struct pvhvm_xs_txn *txn, const char *dir,
 		    const char *node, const char *fmt, ...);
-int pvhvm_xs_mkdir(struct pvhvm_xs_txn *txn, const char *dir,
-		   const char *node);
 
 /* One that is not there is no error. */
 int pvhvm_xs_rm(struct pvhvm_xs_txn *txn, const char *dir, const char *node);
