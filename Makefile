@@ -22,7 +22,8 @@ MODULE_SOURCES := Kbuild KERNELS VERSION compat include \
 	test test-static test-unit test-tools test-build test-build-all \
 	test-packages test-packages-all test-vm test-wide test-slow \
 	test-debug test-soak test-fuzz \
-	test-kernels test-kernel-5.10 test-kernel-6.12 test-kernel-newest
+	test-kernels test-kernel-5.10 test-kernel-6.12 test-kernel-newest \
+	test-xen-4.20
 
 all: modules
 
@@ -48,6 +49,7 @@ help:
 	@echo "  make test-wide       more of them, with machines of their own; not in make test"
 	@echo "  make test-slow       VM tests that are long or do not pass yet; not in make test"
 	@echo "  make test-kernels    the core of the VM tests on Debian's other kernels; not in make test"
+	@echo "  make test-xen-4.20   the same core on Xen 4.20 with a Debian 13 dom0; not in make test"
 	@echo "  make test-debug      the VM tests on a kernel with KASAN, lockdep, kmemleak; not in make test"
 	@echo "  make test-soak       a guest suspended 50 times under load (PVHVM_SOAK_CYCLES); not in make test"
 	@echo "  make test-fuzz       backends that lie by chance, an hour (PVHVM_FUZZ_MINUTES); not in make test"
@@ -128,7 +130,7 @@ test-static test-unit test-tools test-build test-build-all: prepare
 test-packages test-packages-all test-vm test-wide test-slow: prepare
 	@tests/run $(@:test-%=%)
 
-test-kernel-5.10 test-kernel-6.12 test-kernel-newest test-debug test-soak test-fuzz: prepare
+test-kernel-5.10 test-kernel-6.12 test-kernel-newest test-xen-4.20 test-debug test-soak test-fuzz: prepare
 	@tests/run $(@:test-%=%)
 
 test-kernels: prepare

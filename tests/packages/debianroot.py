@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""A Debian system to install packages into, without a kernel that runs: for life.py and rpms.py.
+"""A Debian system to install packages into, without a kernel that runs: for life.py, rpms.py and releases.py.
 
 It is the root of the testbed's Debian guest, with dkms, a compiler and
-headers; a test gets an overlay of it and spoils nothing.
+headers, or that of a Debian release; a test gets an overlay of it and spoils nothing.
 """
 import contextlib
 import pathlib
@@ -12,7 +12,26 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "testbed"))
-from xenbedlib import images  # noqa: E402
+from xenbedlib import bootstrap, cache, images, progress  # noqa: E402
+
+# what debian/control asks for to build, and what it takes to use what was built
+PACKAGES = """
+    build-essential debhelper libjson-c-dev libnl-3-dev pkg-config lintian
+    apt dkms linux-headers-amd64
+""".split()
+# dh_dkms has been in dkms itself before; rpmbuild does in the last what akmods does
+RELEASES = {"bullseye": [], "bookworm": ["dh-dkms"], "trixie": ["dh-dkms", "rpm"]}
+
+
+def of_release(suite):
+    """The root of a Debian release, with what builds the packages and their modules; made once."""
+    packages = PACKAGES + RELEASES[suite]
+
+    def make(tmp):
+        cache.need_space(3)
+        with progress.step(f"bootstrapping a root of Debian's {suite}"):
+            bootstrap.tree(packages, tmp / "root", tmp / "build.log", f"a root of {suite}", suite=suite)
+    return cache.ensure("roots", suite, bootstrap.tree_key(packages, suite=suite), make) / "root"
 
 
 class Machine:
@@ -64,9 +83,9 @@ class Machine:
 
 
 @contextlib.contextmanager
-def machine():
-    """A fresh Machine; to be called in a mount namespace of its own."""
-    lower = images.debian_root()
+def machine(lower=None):
+    """A fresh Machine, of another root than the Debian guest's; to be called in a mount namespace of its own."""
+    lower = lower or images.debian_root()
     work = pathlib.Path(tempfile.mkdtemp(prefix="pvhvm-machine-"))
     top = work / "top"
     try:

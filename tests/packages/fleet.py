@@ -26,6 +26,7 @@ class Fleet:
             tree.ide()
             tree.emulated_disk(1, "sdb", number="8:16")
             tree.vbd(832, "xvdb")
+            tree.cdrom(2, 5632)
             tree.arm()
             command = place / f"pvhvm-{name}"
             command.write_text(f"#!/bin/sh\nPVHVM_SYSROOT={tree.root} exec unshare -n {TOP}/build/tools/pvhvm \"$@\"\n")

@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""The .deb of each Debian release: built, looked at, installed and removed there, from the source archive alone."""
+import debianroot
+from harness import LOGS, MODULES, TOP, VERSION, run
+
+def _life(suite):
+    with debianroot.machine(debianroot.of_release(suite)) as m:
+        log = open(LOGS / f"release-{suite}.log", "w")
+
+        def sh(command):
+            out = m.sh(command)
+            print(f"$ {command}\n{out}", file=log, flush=True)
+            return out
+
+        before = m.remains()
+        m.put(TOP / f"build/dist/pvhvm-{VERSION}.tar.gz")
+        sh(f"cd /srv && tar xf pvhvm-{VERSION}.tar.gz && cd pvhvm-{VERSION} && "
+           "SOURCE_DATE_EPOCH=$(stat -c %Y VERSION) packaging/build-debs /srv/deb include/xen-public")
+        sh("mv /srv/deb/*.deb /srv")
+        said = sh("lintian --allow-root --fail-on error,warning /srv/*.deb")
+        assert not said.strip(), f"lintian: {said.strip().splitlines()[0]}"
+        sh(f"dpkg -i /srv/pvhvm-dkms_{VERSION}_all.deb /srv/pvhvm-tools_{VERSION}_amd64.deb")
+        assert m.built() == sorted(MODULES), f"built: {m.built()}"
+        assert sh("pvhvm --version").strip() == f"pvhvm {VERSION}"
+        sh("dpkg -P pvhvm-dkms pvhvm-tools")
+        assert not m.built() and m.remains() == before, f"left: {m.built()} {m.remains()}"
+
+
+def _test(suite):
+    def test():
+        _life(suite)
+    test.__doc__ = f"Debian's {suite} builds the packages from the source archive, lintian has no complaint; " \
+                   "they install, with modules, and leave nothing"
+    return test
+
+
+TESTS = [_test(suite) for suite in debianroot.RELEASES]
