@@ -8,7 +8,7 @@ import shlex
 import tarfile
 import time
 
-from . import cache, hosttool, outer, progress, remote, session, states, watch
+from . import cache, firmware, hosttool, outer, progress, remote, session, states, watch
 from .channel import Channel, LineDown
 from .errors import BedError, CommandFailed, EmulatorFault, Stalled, Unhealthy
 from .guestcfg import GUEST_LINE, GuestConfig
@@ -330,6 +330,8 @@ class Bed:
                            "/bed")
             if config.kind != "debian":
                 self.write_payload((place / "tools.tar").read_bytes())
+        if config.firmware == "ovmf":
+            self.push_dom0([str(firmware.place() / "OVMF.fd")], "/bed")
         if config.overlay:
             self.dom0(f"qemu-img create -q -f qcow2 -F raw -b $(readlink -f /bed/debian) {config.overlay}", stall=120)
         self.dom0(f"cat >/bed/{config.name}.cfg", stdin=config.to_xl().encode())

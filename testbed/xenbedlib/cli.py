@@ -49,7 +49,7 @@ def _state_of(args):
     """The state that --guest and the options beside it name."""
     name = "dom0" if args.guest == "none" else args.guest
     config = states.config_of(name)
-    changed = {k: v for k in ("vcpus", "memory", "nics", "nic_model", "disks", "disk_backend", "extra")
+    changed = {k: v for k in ("vcpus", "memory", "nics", "nic_model", "disks", "disk_backend", "firmware", "extra")
                if (v := getattr(args, k)) is not None}
     if not changed:
         return name
@@ -287,6 +287,7 @@ def _guest_options(p):
     p.add_argument("--nic-model", choices=("e1000", "rtl8139"))
     p.add_argument("--disks", type=int, help="data disks of 256 MB (1)")
     p.add_argument("--disk-backend", choices=("phy", "qdisk"), help="phy: loop device and xen-blkback")
+    p.add_argument("--firmware", choices=("seabios", "ovmf"), help="ovmf: UEFI; boots in four minutes, once")
     p.add_argument("--extra", metavar="ARGS", help="more on the guest's kernel command line")
     p.add_argument("--no-wait", action="store_true", help="fail instead of queueing")
 

@@ -25,6 +25,7 @@ class GuestConfig:
     nic_model: str = "e1000"
     disks: int = 1
     disk_backend: str = "phy"
+    firmware: str = "seabios"
     nopv: bool = True
     extra: str = ""
     name: str = "guest"
@@ -38,6 +39,8 @@ class GuestConfig:
             raise ValueError(f"no such card: {self.nic_model}; there are e1000 and rtl8139")
         if self.disk_backend not in ("phy", "qdisk"):
             raise ValueError(f"no such disk backend: {self.disk_backend}; there are phy and qdisk")
+        if self.firmware not in ("seabios", "ovmf"):
+            raise ValueError(f"no such firmware: {self.firmware}; there are seabios and ovmf")
         most = {"phy": 4, "qdisk": 2}[self.disk_backend]
         if not 0 <= self.disks <= most or not 0 <= self.nics <= 4 or not 1 <= self.vcpus <= 8:
             raise ValueError(f"a guest has 0 to {most} data disks ({self.disk_backend}), "
@@ -98,6 +101,8 @@ class GuestConfig:
                 'on_poweroff = "destroy"', "xen_platform_pci = 1", 'tsc_mode = "native"']
         for key, values in lists.items():
             text.append(f"{key} = [ " + ", ".join(f'"{v}"' for v in values) + " ]")
+        if self.firmware == "ovmf":
+            text.append('bios = "ovmf"\nbios_path_override = "/bed/OVMF.fd"')
         if self.xl:
             text.append(self.xl)
         return "\n".join(text) + "\n"

@@ -6,7 +6,7 @@ dom0 is made by booting; every guest state is made from it by 'xl create'.
 import pathlib
 import platform
 
-from . import cache, emulator, guestkernel, images, outer, progress
+from . import cache, emulator, firmware, guestkernel, images, outer, progress
 from .errors import BedError, EmulatorFault
 from .guestcfg import GuestConfig
 
@@ -69,7 +69,8 @@ def key_of(state):
     # compiling a kernel for a name would take long
     guest = guestkernel.guest_place(config.kind.removeprefix("small-")) if config.kind.startswith("small-") \
         else boot_files(config)
-    return cache.digest("guest-state-2", _dom0_key(), guest.name, config.to_xl())
+    more = [firmware.keep().name] if config.firmware == "ovmf" else []
+    return cache.digest("guest-state-2", _dom0_key(), guest.name, config.to_xl(), *more)
 
 
 def place_of(state):
@@ -121,6 +122,6 @@ def ensure(state, lock_fd, owner):
 def keep_set():
     """What prune must leave: everything the present recipe leads to, named states first."""
     keep = {emulator.place(), images.dom0_root().parent, images.debian_root().parent, images.agent().parent,
-            images.small(), images.dom0(), images.debian()}
+            images.small(), images.dom0(), images.debian(), firmware.keep()}
     keep |= guestkernel.keep_set() | {place_of(name) for name in NAMES}
     return keep

@@ -19,11 +19,13 @@ def shape(name, config):
     shape("256 MB", GuestConfig("small", memory=256)),
     # what does not fit below the hole for devices is above 4 GB: frame numbers of more than 32 bits, addresses too
     shape("memory above 4 GB", GuestConfig("small", xl="mmio_hole = 3600")),
+    shape("UEFI", GuestConfig("small", firmware="ovmf")),
     shape("AHCI", GuestConfig("small", xl='hdtype = "ahci"')),
 ])
 def test_core(guest, name):
     if name == "memory above 4 GB":
         guest.sh("grep -q '^ *1[0-9a-f]*-.*System RAM' /proc/iomem")
+    assert guest.sh("test -d /sys/firmware/efi && echo y || echo n") == ("y" if name == "UEFI" else "n")
     pv_up(guest)
     unplug_nics(guest)
     guest.load("blkfront")

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""UEFI firmware for guests, from Debian's package.
+
+That of Debian 11, since its OVMF still has Xen's parts; upstream has moved
+them to a build of their own since, which Debian has no package of.
+"""
+from . import bootstrap, cache, progress
+
+SUITE = "bullseye"
+KEY = cache.digest("ovmf-1", SUITE)
+
+
+def place():
+    """Folder with OVMF.fd, made first if it is not there."""
+    def make(tmp):
+        with progress.step("fetching UEFI firmware for guests"):
+            bootstrap.extract(["ovmf"], tmp / "root", tmp / "build.log", "OVMF", SUITE)
+        (tmp / "root/usr/share/ovmf/OVMF.fd").rename(tmp / "OVMF.fd")
+        cache.remove_tree(tmp / "root")
+    return cache.ensure("images", "ovmf", KEY, make)
+
+
+def keep():
+    """Where place() is or would be."""
+    return cache.place_of("images", "ovmf", KEY)
