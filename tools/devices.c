@@ -14,6 +14,7 @@
 #define PCI_CLASS_DISK	0x01
 #define PCI_SUB_AHCI	0x06
 #define PCI_SUB_IDE	0x01
+#define SCSI_TYPE_ROM	5
 
 /* "0000:00:04.0": the shape of a PCI function's name. */
 static bool looks_like_pci(const char *s, size_t len)
@@ -248,6 +249,24 @@ bool devices_vbd_disk(const char *pvdev, char *name, size_t size)
 	return found;
 }
 
+/* Is an emulated CD-ROM, whatever its driver, in the place of hda..hdd? */
+static bool cdrom_at(int slot)
+{
+	char **list = sysfs_list("/sys/bus/scsi/devices");
+	char path[PATH_MAX], pci[16];
+	bool found = false;
+
+	for (char **s = list; *s && !found; s++) {
+		if (sysfs_number(-1, "/sys/bus/scsi/devices/%s/type", *s) != SCSI_TYPE_ROM ||
+		    !sysfs_target(path, "/sys/bus/scsi/devices/%s", *s))
+			continue;
+		pci_of_path(path, pci, sizeof(pci));
+		found = qemu_emulates(pci, PCI_CLASS_DISK) && emulated_slot(pci, path) == slot;
+	}
+	sysfs_list_free(list);
+	return found;
+}
+
 static void add_vbd(struct devices *devs, const char *pvdev)
 {
 	const char *dir = "/sys/bus/pvhvm/devices";
@@ -260,6 +279,8 @@ static void add_vbd(struct devices *devs, const char *pvdev)
 	read_pv_state(pvdev, disk->state, sizeof(disk->state),
 		      disk->quarantined, sizeof(disk->quarantined));
 	disk->held = sysfs_number(0, "%s/%s/hold", dir, pvdev) == 1;
+	disk->cdrom = !disk->driver[0] && devices_vdev_slot(disk->vdev) >= 0 &&
+		      cdrom_at(devices_vdev_slot(disk->vdev));
 	if (devices_vbd_disk(pvdev, disk->name, sizeof(disk->name))) {
 		disk->sectors = sysfs_number(0, "/sys/block/%s/size", disk->name);
 		devices_disk_use(disk->name, disk->use, sizeof(disk->use));

@@ -43,6 +43,7 @@ struct disk {
 	char state[24];
 	char quarantined[128];
 	bool held;		/* PV: waits for the emulated one to go */
+	bool cdrom;		/* PV: without a driver, for the emulated CD-ROM stays */
 	unsigned long long sectors;
 	struct disk *twin;
 	char use[160];		/* emulated: what uses it, or "" */

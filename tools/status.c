@@ -50,6 +50,10 @@ static void disk_outlook(const struct xen *xen, const struct disk *disk, char *b
 	if (disk->kind == DEV_PV) {
 		if (disk->held)
 			snprintf(buf, size, "held while its emulated twin is there");
+		else if (disk->cdrom)
+			snprintf(buf, size, "the emulated CD-ROM stays in use");
+		else if (!disk->driver[0])
+			snprintf(buf, size, "no driver has taken it");
 		return;
 	}
 	if (disk->kind != DEV_EMULATED)
@@ -211,6 +215,7 @@ static struct json_object *disk_json(const struct xen *xen, const struct disk *d
 	STR(o, "state", disk->state);
 	STR(o, "quarantined", disk->quarantined);
 	json_object_object_add(o, "held", json_object_new_boolean(disk->held));
+	json_object_object_add(o, "cdrom", json_object_new_boolean(disk->cdrom));
 	STR(o, "twin", !disk->twin ? "" :
 	    disk->kind == DEV_PV ? disk->twin->name : disk->twin->pvdev);
 	STR(o, "use", disk->use);

@@ -100,13 +100,14 @@ class Tree:
         self.link(f"{d}/net/{name}/device", d)
         self.link(f"sys/class/net/{name}", f"{d}/net/{name}")
 
-    def pvdev(self, name, driver):
+    def pvdev(self, name, driver=""):
         d = f"sys/devices/pci0000:00/{XEN_PCI}/{name}"
         self.put(f"{d}/state", "connected")
         self.put(f"{d}/quarantined", "no")
         self.link(f"{d}/subsystem", "sys/bus/pvhvm")
-        (self.root / f"sys/bus/pvhvm/drivers/{driver}").mkdir(parents=True, exist_ok=True)
-        self.link(f"{d}/driver", f"sys/bus/pvhvm/drivers/{driver}")
+        if driver:
+            (self.root / f"sys/bus/pvhvm/drivers/{driver}").mkdir(parents=True, exist_ok=True)
+            self.link(f"{d}/driver", f"sys/bus/pvhvm/drivers/{driver}")
         self.link(f"sys/bus/pvhvm/devices/{name}", d)
         return d
 
@@ -138,6 +139,14 @@ class Tree:
         self.link(f"sys/block/{name}", f"{scsi}/block/{name}")
         with open(self.root / "dev" / name, "wb") as f:
             f.truncate(sectors * 512)
+
+    def cdrom(self, slot, vdev):
+        """An emulated one, and the vbd without a driver that goes with it."""
+        port, dev = slot // 2, slot % 2
+        scsi = f"sys/devices/pci0000:00/{IDE_PCI}/ata{port + 1}/host{port}/target{port}:0:{dev}/{port}:0:{dev}:0"
+        self.put(f"{scsi}/type", 5)
+        self.link(f"sys/bus/scsi/devices/{port}:0:{dev}:0", scsi)
+        self.put(f"{self.pvdev(f'vbd-{vdev}')}/state", "initialising")
 
     def vbd(self, vdev, name, sectors=2048, held=True):
         d = self.pvdev(f"vbd-{vdev}", "pvhvm-blkfront")

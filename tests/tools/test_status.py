@@ -57,6 +57,17 @@ def test_json(tree):
     assert disks["vbd-832"]["held"]
 
 
+def test_disks_without_a_driver(tree):
+    """The CD-ROM's stays so; of another it is told."""
+    full(tree)
+    tree.cdrom(2, 5632)
+    tree.pvdev("vbd-51760")
+    o = json.loads(tree.pvhvm("status", "--json", check=0).stdout)
+    assert {d["pv_device"] for d in o["disks"] if d["cdrom"]} == {"vbd-5632"}
+    outlook = {d["pv_device"]: d["outlook"] for d in o["disks"]}
+    assert outlook["vbd-5632"] == "the emulated CD-ROM stays in use" and outlook["vbd-51760"] == "no driver has taken it"
+
+
 def test_names_that_are_not_text(tree):
     """The kernel takes any bytes for a name, JSON does not."""
     tree.xen()

@@ -47,6 +47,8 @@ class Fleet:
         name = f"fleet{number}"
         self.bed.add_guest(GuestConfig("debian", name=name, number=number, memory=1024))
         address = self.addresses[name] = f"192.168.77.{10 + number}"
+        self.sh(name, "i=0; until ip -4 -o addr show dev eth0 2>/dev/null | grep -q 192.168.77.2; do i=$((i + 1)); "
+                      "[ $i -lt 120 ] || exit 1; sleep 1; done", stall=180)
         self.sh(name, f"sed -i s/192.168.77.2/{address}/ /etc/network/interfaces; ip addr flush dev eth0; ip addr add {address}/24 dev eth0")
         self.bed.push_guest(sshserver.files(self.key), dest=PLACE, name=name)
         self.bed.push_guest([tool] + guestmodules.libraries_of(tool), dest=TOOL, name=name)
