@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The .deb of each Debian release: built, looked at, installed and removed there, from the source archive alone."""
 import debianroot
-from harness import LOGS, MODULES, TOP, VERSION, run
+from harness import LOGS, MODULES, TOP, VERSION
 
 def _life(suite):
     with debianroot.machine(debianroot.of_release(suite)) as m:
