@@ -3,10 +3,9 @@
 import debianroot
 from harness import LOGS, MODULES, TOP, VERSION
 
-def _life(suite):
-    with debianroot.machine(debianroot.of_release(suite)) as m:
-        log = open(LOGS / f"release-{suite}.log", "w")
 
+def _life(suite):
+    with debianroot.machine(debianroot.of_release(suite)) as m, open(LOGS / f"release-{suite}.log", "w") as log:
         def sh(command):
             out = m.sh(command)
             print(f"$ {command}\n{out}", file=log, flush=True)
