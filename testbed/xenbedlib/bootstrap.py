@@ -6,10 +6,10 @@ from . import cache, hosttool, recipe
 from .errors import BedError
 
 
-def _mmdebstrap(packages, target, log, what, args, sources, env, suite=recipe.SUITE, mode="root"):
+def _mmdebstrap(packages, target, log, what, args, sources, env, suite=recipe.SUITE):
     if os.geteuid():
         raise BedError(f"making {what} needs root (mmdebstrap --mode=root, chroot)")
-    hosttool.logged(["mmdebstrap", f"--mode={mode}", *args, "--include=" + ",".join(packages),
+    hosttool.logged(["mmdebstrap", "--mode=root", *args, "--include=" + ",".join(packages),
                      suite, str(target), "-"], log, what, input=("\n".join(sources) + "\n").encode(),
                     env=dict(os.environ, DEBIAN_FRONTEND="noninteractive", **env))
 
@@ -27,12 +27,6 @@ def tree(packages, target, log, what, options=(), suite=recipe.SUITE):
         "--essential-hook=mkdir -p $1/etc/initramfs-tools",
         "--essential-hook=echo update_initramfs=no >$1/etc/initramfs-tools/update-initramfs.conf",
     ], recipe.apt_lines(suite), {"INITRD": "No"}, suite)
-
-
-def extract(packages, target, log, what, suite):
-    """A tree of these packages alone, such as need no other and run nothing."""
-    _mmdebstrap(packages, target, log, what, ["--format=directory", "--variant=custom", *_options()],
-                recipe.apt_lines(suite), {}, suite, mode="chrootless")
 
 
 def tree_key(packages, options=(), suite=recipe.SUITE):

@@ -4,46 +4,26 @@ import pathlib
 import re
 import subprocess
 
-from . import cache, kernelmodules, progress, recipe
+from . import cache, debs, kernelmodules, progress, recipe
 from .errors import BedError
 
 # series: the release it is in
 SERIES = {"5.10": "bullseye", "6.12": "trixie", "newest": "trixie-backports"}
 
 
-def _apt(tmp, program, *args):
-    """Runs apt with package lists of its own; its output."""
-    options = {"Dir::Etc::sourcelist": tmp / "sources.list", "Dir::Etc::sourceparts": "/dev/null",
-               "Dir::State::lists": tmp / "lists", "Dir::Cache": tmp / "cache",
-               # of another release than the host's
-               "Acquire::Check-Valid-Until": "false", "APT::Get::List-Cleanup": "0"}
-    done = subprocess.run([program, *(f"-o{key}={value}" for key, value in options.items()), *args], cwd=tmp,
-                          capture_output=True, text=True, stdin=subprocess.DEVNULL)
-    if done.returncode:
-        lines = done.stderr.strip().splitlines()
-        raise BedError(f"{program} {args[0]} failed: {lines[-1] if lines else done.returncode}")
-    return done.stdout
-
-
 def _fetch(tmp, suite):
     """Downloads and unpacks the newest kernel of a release; its name."""
-    for folder in ("lists/partial", "cache/archives/partial"):
-        (tmp / folder).mkdir(parents=True)
-    (tmp / "sources.list").write_text("\n".join(recipe.apt_lines(suite)) + "\n")
-    _apt(tmp, "apt-get", "-q", "update")
-    shown = _apt(tmp, "apt-cache", "show", "--no-all-versions", "linux-image-amd64")
+    release = debs.Release(tmp, suite)
+    shown = release.apt("apt-cache", "show", "--no-all-versions", "linux-image-amd64")
     found = re.search(r"^Depends: .*?\blinux-image-(\d\S+-amd64)\b", shown, re.M)
     if not found:
         raise BedError(f"linux-image-amd64 of {suite} names no kernel")
-    shown = _apt(tmp, "apt-cache", "show", "--no-all-versions", f"linux-image-{found[1]}")
+    shown = release.apt("apt-cache", "show", "--no-all-versions", f"linux-image-{found[1]}")
     # since 7.x the image depends on further packages for kernel and modules
     parts = set(re.findall(rf"\blinux-\w+-{re.escape(found[1])}(?= |,|$)", shown, re.M))
-    _apt(tmp, "apt-get", "-q", "download", *sorted(parts))
-    for deb in tmp.glob("*.deb"):
-        subprocess.run(["dpkg-deb", "-x", str(deb), str(tmp / "root")], check=True)
-        deb.unlink()
-    if not (tmp / "root/lib").exists():
-        (tmp / "root/usr/lib").rename(tmp / "root/lib")
+    root = release.unpack(parts)
+    if not (root / "lib").exists():
+        (root / "usr/lib").rename(root / "lib")
     return found[1]
 
 

@@ -4,7 +4,7 @@
 That of Debian 11, since its OVMF still has Xen's parts; upstream has moved
 them to a build of their own since, which Debian has no package of.
 """
-from . import bootstrap, cache, progress
+from . import cache, debs, progress
 
 SUITE = "bullseye"
 KEY = cache.digest("ovmf-1", SUITE)
@@ -14,9 +14,10 @@ def place():
     """Folder with OVMF.fd, made first if it is not there."""
     def make(tmp):
         with progress.step("fetching UEFI firmware for guests"):
-            bootstrap.extract(["ovmf"], tmp / "root", tmp / "build.log", "OVMF", SUITE)
-        (tmp / "root/usr/share/ovmf/OVMF.fd").rename(tmp / "OVMF.fd")
-        cache.remove_tree(tmp / "root")
+            work = tmp / "work"
+            work.mkdir()
+            (debs.Release(work, SUITE).unpack(["ovmf"]) / "usr/share/ovmf/OVMF.fd").rename(tmp / "OVMF.fd")
+            cache.remove_tree(work)
     return cache.ensure("images", "ovmf", KEY, make)
 
 

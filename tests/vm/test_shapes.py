@@ -12,7 +12,7 @@ def shape(name, config):
     return pytest.param(name, marks=pytest.mark.state(config), id=name)
 
 
-@pytest.mark.pending("not run yet")
+@pytest.mark.wide
 @pytest.mark.fresh
 @pytest.mark.parametrize("name", [
     shape("4 vCPUs", GuestConfig("small", vcpus=4)),
