@@ -14,7 +14,7 @@ import sshserver
 from xenbedlib.bed import Bed
 from xenbedlib.guestcfg import GuestConfig
 
-pytestmark = [pytest.mark.slow, pytest.mark.own, pytest.mark.pending("not run yet")]
+pytestmark = [pytest.mark.slow, pytest.mark.own]
 
 ROLE = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "ansible"
 PLACE = "/opt/sshd"
