@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """UEFI firmware for guests, from Debian's package.
 
-That of Debian 11, since its OVMF still has Xen's parts; upstream has moved
-them to a build of their own since, which Debian has no package of.
+That of Debian 11, which boots on Xen. Those of later releases were not tried:
+upstream has moved Xen's parts to a build of their own, and their packages list none.
 """
 from . import cache, debs, progress
 
