@@ -179,6 +179,21 @@ static u64 host_real_time(void)
 	return base + read_time(&flags);
 }
 
+/*
+ * The guest's real time and the host's at one moment. If this vCPU had to wait
+ * between the two, they are read again; not for ever, since it may be so each
+ * time.
+ */
+static void both_clocks(u64 *wall, u64 *host)
+{
+	int tries = 10;
+
+	do {
+		*wall = ktime_get_real_ns();
+		*host = host_real_time();
+	} while (ktime_get_real_ns() - *wall > NSEC_PER_MSEC && --tries);
+}
+
 /**
  * clock_suspend() - note what time it is
  *
@@ -191,8 +206,7 @@ void clock_suspend(void)
 	if (!registered)
 		return;
 	clock_then = read_time(&flags) + offset;
-	wall_then = ktime_get_real_ns();
-	host_then = host_real_time();
+	both_clocks(&wall_then, &host_then);
 }
 
 /**
@@ -217,17 +231,22 @@ void clock_resume(void)
 void clock_settle(void)
 {
 	struct timespec64 ts;
+	u64 wall, host;
+	int tries = 5;
 	s64 lost;
 	int ret;
 
 	if (!registered)
 		return;
-	lost = clock_forward(wall_then, host_then, ktime_get_real_ns(),
-			     host_real_time());
-	if (!lost)
-		return;
-	ts = ns_to_timespec64(ktime_get_real_ns() + lost);
-	ret = do_settimeofday64(&ts);
+	/* Whoever is kept waiting on the way to the clock sets it late. */
+	do {
+		both_clocks(&wall, &host);
+		lost = clock_forward(wall_then, host_then, wall, host);
+		if (!lost)
+			return;
+		ts = ns_to_timespec64(ktime_get_real_ns() + lost);
+		ret = do_settimeofday64(&ts);
+	} while (!ret && --tries);
 	if (ret)
 		pr_warn("cannot set the wall clock, it is %lld ms late (%d)\n",
 			lost / NSEC_PER_MSEC, ret);
