@@ -19,11 +19,11 @@ MODULE_SOURCES := Kbuild KERNELS VERSION compat include \
 	platform-pci xenbus netfront blkfront
 
 .PHONY: all help modules tools deb rpm dist docs demo bench prepare clean \
-	test test-static test-unit test-tools test-build test-build-all \
+	test test-static test-unit test-tools test-build-fast test-build \
 	test-packages test-packages-all test-vm test-wide test-slow \
 	test-debug test-soak test-fuzz \
-	test-kernels test-kernel-5.10 test-kernel-6.12 test-kernel-newest \
-	test-xen-4.20
+	test-kernels test-kernel-5.10 test-kernel-6.12 test-kernel-6.12-rt \
+	test-kernel-newest test-xen-4.20
 
 all: modules
 
@@ -41,8 +41,8 @@ help:
 	@echo "  make test-static     project rules, lint"
 	@echo "  make test-unit       pure code, with sanitizers"
 	@echo "  make test-tools      the pvhvm command"
-	@echo "  make test-build      the modules on every supported kernel series"
-	@echo "  make test-build-all  the same with cloud, rt, clang, sparse; long, not in make test"
+	@echo "  make test-build-fast the modules on every supported kernel series"
+	@echo "  make test-build      the same with cloud, rt, clang, sparse; long, not in make test"
 	@echo "  make test-packages   what make deb and make dist give"
 	@echo "  make test-packages-all  their life in a Debian root, .rpm, Ansible; long, not in make test"
 	@echo "  make test-vm         the modules in real Xen guests (testbed/)"
@@ -124,17 +124,20 @@ test: prepare
 	@tests/run
 
 test-packages-all: export PREPARE_MORE = y
-test-static test-unit test-tools test-build test-build-all: prepare
+test-static test-unit test-tools test-build-fast test-build: prepare
 	@tests/run $(@:test-%=%)
 
 test-packages test-packages-all test-vm test-wide test-slow: prepare
 	@tests/run $(@:test-%=%)
 
-test-kernel-5.10 test-kernel-6.12 test-kernel-newest test-xen-4.20 test-debug test-soak test-fuzz: prepare
+test-kernel-5.10 test-kernel-6.12 test-kernel-6.12-rt test-kernel-newest: prepare
+	@tests/run $(@:test-%=%)
+
+test-xen-4.20 test-debug test-soak test-fuzz: prepare
 	@tests/run $(@:test-%=%)
 
 test-kernels: prepare
-	@tests/run kernel-5.10 kernel-6.12 kernel-newest
+	@tests/run kernel-5.10 kernel-6.12 kernel-6.12-rt kernel-newest
 
 demo: prepare
 	demo/demo

@@ -7,17 +7,18 @@ import subprocess
 from . import cache, debs, kernelmodules, progress, recipe
 from .errors import BedError
 
-# series: the release it is in
-SERIES = {"5.10": "bullseye", "6.12": "trixie", "newest": "trixie-backports"}
+# series: the release it is in, and the flavour
+SERIES = {"5.10": ("bullseye", "amd64"), "6.12": ("trixie", "amd64"), "6.12-rt": ("trixie", "rt-amd64"),
+          "newest": ("trixie-backports", "amd64")}
 
 
-def _fetch(tmp, suite):
+def _fetch(tmp, suite, flavour):
     """Downloads and unpacks the newest kernel of a release; its name."""
     release = debs.Release(tmp, suite)
-    shown = release.apt("apt-cache", "show", "--no-all-versions", "linux-image-amd64")
+    shown = release.apt("apt-cache", "show", "--no-all-versions", f"linux-image-{flavour}")
     found = re.search(r"^Depends: .*?\blinux-image-(\d\S+-amd64)\b", shown, re.M)
     if not found:
-        raise BedError(f"linux-image-amd64 of {suite} names no kernel")
+        raise BedError(f"linux-image-{flavour} of {suite} names no kernel")
     shown = release.apt("apt-cache", "show", "--no-all-versions", f"linux-image-{found[1]}")
     # since 7.x the image depends on further packages for kernel and modules
     parts = set(re.findall(rf"\blinux-\w+-{re.escape(found[1])}(?= |,|$)", shown, re.M))
@@ -34,7 +35,7 @@ def place(series):
         work = tmp / "work"
         work.mkdir()
         with progress.step(f"fetching Debian's kernel {series}"):
-            release = _fetch(work, SERIES[series])
+            release = _fetch(work, *SERIES[series])
         root = work / "root"
         places = (root / f"boot/vmlinuz-{release}", root / f"lib/modules/{release}/vmlinuz")
         next(p for p in places if p.exists()).rename(tmp / "vmlinuz")

@@ -20,12 +20,13 @@ BASE = "trixie"
 PACKAGES = "gcc-12 gcc-14 make sparse libelf1t64 libssl3t64 libc6-dev perl-base kmod pahole".split()
 # for checkpatch, which the kernel's packages carry only in the source
 SOURCE_PACKAGE = "linux-source-6.12"
-# series: Debian release its headers come from, compiler, as close to that release's as Debian 13 has it
+# series: Debian release its headers come from, their flavour, compiler, as close to that release's as Debian 13 has it
 SERIES = {
-    "5.10": ("bullseye", "gcc-12"),
-    "6.1": ("bookworm", "gcc-12"),
-    "6.12": ("trixie", "gcc-14"),
-    "newest": ("trixie-backports", "gcc-14"),
+    "5.10": ("bullseye", "amd64", "gcc-12"),
+    "6.1": ("bookworm", "amd64", "gcc-12"),
+    "6.12": ("trixie", "amd64", "gcc-14"),
+    "6.12-rt": ("trixie", "rt-amd64", "gcc-14"),
+    "newest": ("trixie-backports", "amd64", "gcc-14"),
 }
 # Series whose headers are there a second time, as of a kernel without any Xen support.
 WITHOUT_XEN = ("6.1", "newest")
@@ -62,7 +63,7 @@ def mirrors():
 def sources():
     main, security = mirrors()
     lines = []
-    for release in dict.fromkeys([BASE] + [r for r, _ in SERIES.values()]):
+    for release in dict.fromkeys([BASE] + [release for release, *_ in SERIES.values()]):
         lines.append(f"deb {main} {release} main")
         if security and "-" not in release:
             lines.append(f"deb {security} {release}-security main")
@@ -120,7 +121,7 @@ def _unpack(deb, root):
     subprocess.run(["tar", "-x", "--keep-directory-symlink", "-C", str(root)], input=tar, check=True)
 
 
-def unpack_headers(root, release, flavour="amd64"):
+def unpack_headers(root, release, flavour):
     """Puts the newest headers of a Debian release into the root; the kernel's release."""
     debs = root / "debs"
     debs.mkdir()
@@ -161,8 +162,8 @@ def fill(root):
     """Called by mmdebstrap as its customize hook: unpacks the headers into the root."""
     root = pathlib.Path(root)
     table = []
-    for series, (release, compiler) in SERIES.items():
-        kernel = unpack_headers(root, release)
+    for series, (release, flavour, compiler) in SERIES.items():
+        kernel = unpack_headers(root, release, flavour)
         table.append(f"{series} {kernel} {compiler}\n")
         if series in WITHOUT_XEN:
             table.append(f"{series}-noxen {_without_xen(root, kernel)} {compiler}\n")

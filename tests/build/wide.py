@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The wide build root, for `make test-build-all`: flavours, clang, and kernels configured here.
+"""The wide build root, for `make test-build`: flavours, clang, and kernels configured here.
 
 Beside what roots.py puts into its own:
 
-* the headers of Debian's cloud and rt flavours;
+* the headers of Debian's cloud and rt flavours, as far as roots.py has them not;
 * trees that no package has, configured from linux-source with Debian's
   configuration as the start: with clang (kCFI, LTO), and such as differ in
   what touches these modules (no Xen for HVM guests, other preemption). They
@@ -27,6 +27,7 @@ CLANG = "19"
 PATH = f"/usr/lib/llvm-{CLANG}/bin:/usr/bin:/usr/sbin:/bin:/sbin"
 PACKAGES = [*roots.PACKAGES, f"clang-{CLANG}", f"lld-{CLANG}", f"llvm-{CLANG}", "flex", "bison", "bc",
             "libelf-dev", "libssl-dev", "libdw-dev", "xz-utils"]
+PLAIN = "amd64"
 FLAVOURS = ("cloud-amd64", "rt-amd64")
 # name: series, options on, options off; with clang when the name says so
 CONFIGURED = {
@@ -123,11 +124,14 @@ def fill(root):
     """Called by mmdebstrap as its customize hook."""
     root = pathlib.Path(root)
     table, plain = [], {}
-    for series, (release, compiler) in roots.SERIES.items():
-        plain[series] = (roots.unpack_headers(root, release), compiler)
+    for series, (release, own, compiler) in roots.SERIES.items():
+        if own != PLAIN:
+            continue
+        plain[series] = (roots.unpack_headers(root, release, PLAIN), compiler)
         for flavour in FLAVOURS:
-            kernel = roots.unpack_headers(root, release, flavour)
-            table.append(f"{series}-{flavour.split('-')[0]} {kernel} {compiler}\n")
+            name = f"{series}-{flavour.removesuffix('-amd64')}"
+            if name not in roots.SERIES:
+                table.append(f"{name} {roots.unpack_headers(root, release, flavour)} {compiler}\n")
     subprocess.run(["mount", "-t", "proc", "proc", str(root / "proc")], check=True)
     try:
         for series, (kernel, compiler) in plain.items():
