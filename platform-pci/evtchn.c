@@ -73,7 +73,7 @@ void evtchn_handle_port(evtchn_port_t port)
 {
 	struct evtchn_port *p = xa_load(&evtchn_books.by_number, port);
 
-	if (likely(p && p->irq)) {
+	if (likely(p && p->irq && !p->dead)) {
 		generic_handle_irq(p->irq);
 		evtchn_storm_event(p);
 		return;
@@ -132,6 +132,16 @@ static int close_port(evtchn_port_t port)
 	return hypercall_evtchn(EVTCHNOP_close, &op);
 }
 
+/* In the place of one that died in a suspend, if need be. */
+static int note_number(struct evtchn_port *p)
+{
+	struct evtchn_port *old = xa_load(&evtchn_books.by_number, p->port);
+
+	if (old && !old->dead)
+		return -EBUSY;
+	return xa_err(xa_store(&evtchn_books.by_number, p->port, p, GFP_KERNEL));
+}
+
 /*
  * A port in our books: masked, directed at a live vCPU, with an interrupt.
  * @fixed: the vCPU that Xen has bound it to for good, or NULL
@@ -156,7 +166,7 @@ static struct evtchn_port *port_create(evtchn_port_t port,
 	if (ret)
 		goto err_free;
 	evtchn_books.ops->mask(port);
-	ret = xa_insert(&evtchn_books.by_number, port, p, GFP_KERNEL);
+	ret = note_number(p);
 	if (ret)
 		goto err_free;
 	ret = evtchn_irq_create(p, fixed);
@@ -184,7 +194,8 @@ static void port_destroy(struct evtchn_port *p, bool keep)
 	mutex_lock(&evtchn_books.lock);
 	list_del(&p->list);
 	nr_ports--;
-	if (!p->dead)
+	/* A dead one's number may be another's by now. */
+	if (xa_load(&evtchn_books.by_number, p->port) == p)
 		xa_erase(&evtchn_books.by_number, p->port);
 	/*
 	 * A dispatch that found the port just before it was masked may still
@@ -204,7 +215,7 @@ static int port_request(struct pvhvm_evtchn *ch, struct evtchn_port *p,
 			bool keep, irq_handler_t handler, irq_handler_t thread,
 			const char *name, void *data)
 {
-	unsigned long flags = IRQF_NO_THREAD;
+	unsigned long flags = 0;
 	int ret;
 
 	/* The handler may run and use the channel before request returns. */

@@ -54,7 +54,8 @@ struct evtchn_port {
  * @lock: protects @ports and the opening and closing of them; held throughout
  *	a suspend
  * @ports: of struct evtchn_port
- * @by_number: those that are not dead, for dispatch, under RCU
+ * @by_number: for dispatch, under RCU; a dead one stays until it is closed or
+ *	another one gets its number
  * @ops: the ABI in use; changes while all CPUs stand still
  * @epoch: resumes so far. Interrupts of dead ports exist until their owners
  *	close them, when a new port may have the number already: so it is part

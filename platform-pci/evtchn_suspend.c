@@ -72,8 +72,6 @@ void evtchn_resume(void)
 		p->dead = true;
 		p->target = NULL;
 		p->home = VCPU_NO_CPU;
-		if (xa_load(&evtchn_books.by_number, p->port) == p)
-			xa_erase(&evtchn_books.by_number, p->port);
 	}
 	for_each_possible_cpu(cpu)
 		forget_ports_of(vcpu_of(cpu));

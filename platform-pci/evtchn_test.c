@@ -39,6 +39,7 @@ static irqreturn_t test_handler(int irq, void *data)
 {
 	struct event_test *test = data;
 
+	/* In a thread, if interrupts are: it follows the port, if late. */
 	test->cpu = smp_processor_id();
 	complete(&test->arrived);
 	return IRQ_HANDLED;

@@ -4,8 +4,9 @@
  *
  * Each open channel is one interrupt of the bundle's own irq domain: it shows
  * in /proc/interrupts under its name, can be moved by irqbalance, and is
- * handled in hard interrupt context on the CPU it is bound to. Xen's side is
- * xen/event_channel.h; whether the 2-level or the FIFO ABI is in use is
+ * handled in hard interrupt context on the CPU it is bound to; in a thread
+ * where the kernel makes threads of interrupts (PREEMPT_RT, threadirqs). Xen's
+ * side is xen/event_channel.h; whether the 2-level or the FIFO ABI is in use is
  * hidden here.
  */
 #ifndef PVHVM_EVTCHN_H
@@ -38,8 +39,9 @@ struct pvhvm_evtchn {
  * pvhvm_evtchn_open_threaded() - allocate an unbound port for a peer, handle it
  * @ch: a closed channel; filled on success, untouched on failure
  * @remote: the domain that may bind the other end
- * @handler: called in hard interrupt context, edge semantics: an event that
- *           arrives while the handler runs makes it run again
+ * @handler: called in hard interrupt context, or in a thread as told above;
+ *           edge semantics: an event that arrives while the handler runs makes
+ *           it run again
  * @thread: called in a thread of its own when @handler returns
  *          IRQ_WAKE_THREAD, and may run beside @handler; or NULL
  * @name: shown in /proc/interrupts; must live as long as the channel
