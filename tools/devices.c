@@ -249,14 +249,14 @@ bool devices_vbd_disk(const char *pvdev, char *name, size_t size)
 	return found;
 }
 
-/* Is an emulated CD-ROM, whatever its driver, in the place of hda..hdd? */
+/* Is an emulated CD-ROM, whatever its driver, in the place of hda..hdd? In none, if negative. */
 static bool cdrom_at(int slot)
 {
 	char **list = sysfs_list("/sys/bus/scsi/devices");
 	char path[PATH_MAX], pci[16];
 	bool found = false;
 
-	for (char **s = list; *s && !found; s++) {
+	for (char **s = list; *s && !found && slot >= 0; s++) {
 		if (sysfs_number(-1, "/sys/bus/scsi/devices/%s/type", *s) != SCSI_TYPE_ROM ||
 		    !sysfs_target(path, "/sys/bus/scsi/devices/%s", *s))
 			continue;
@@ -279,8 +279,7 @@ static void add_vbd(struct devices *devs, const char *pvdev)
 	read_pv_state(pvdev, disk->state, sizeof(disk->state),
 		      disk->quarantined, sizeof(disk->quarantined));
 	disk->held = sysfs_number(0, "%s/%s/hold", dir, pvdev) == 1;
-	disk->cdrom = !disk->driver[0] && devices_vdev_slot(disk->vdev) >= 0 &&
-		      cdrom_at(devices_vdev_slot(disk->vdev));
+	disk->cdrom = !disk->driver[0] && cdrom_at(devices_vdev_slot(disk->vdev));
 	if (devices_vbd_disk(pvdev, disk->name, sizeof(disk->name))) {
 		disk->sectors = sysfs_number(0, "/sys/block/%s/size", disk->name);
 		devices_disk_use(disk->name, disk->use, sizeof(disk->use));
