@@ -21,6 +21,7 @@ def shape(name, config):
     shape("memory above 4 GB", GuestConfig("small", xl="mmio_hole = 3600")),
     shape("UEFI", GuestConfig("small", firmware="ovmf")),
     shape("AHCI", GuestConfig("small", xl='hdtype = "ahci"')),
+    shape("threadirqs", GuestConfig("small", extra="threadirqs")),
 ])
 def test_core(guest, name):
     if name == "memory above 4 GB":
@@ -31,6 +32,8 @@ def test_core(guest, name):
     guest.load("blkfront")
     dev = "/dev/" + switch_by_hand(guest)
     before = counts(guest)
+    threads = guest.sh("cat /proc/[0-9]*/comm | grep -c ^irq/.*-vif0 || true")
+    assert (threads != "0") == (name == "threadirqs")
     assert iperf(guest) > 1e6 and iperf(guest, "-R") > 1e6
     start_fio(guest, dev, 25)
     guest.bed.save_restore()
