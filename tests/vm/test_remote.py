@@ -29,18 +29,22 @@ def remote(beds, tmp_path_factory):
 
 
 def pytest_of(env, *arguments):
-    done = subprocess.run([sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-v", "--tb=short", *arguments], cwd=HERE,
-                          env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-    print(done.stdout, flush=True)
-    return done
+    """Exit code and output of a pytest there, which can be followed while it runs."""
+    run = subprocess.Popen([sys.executable, "-u", "-m", "pytest", "-p", "no:cacheprovider", "-v", "--tb=short", *arguments], cwd=HERE,
+                           env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    said = []
+    for line in run.stdout:
+        said.append(line)
+        print("there:", line, end="", flush=True)
+    return run.wait(), "".join(said)
 
 
 def test_core(remote):
     """The core of the VM tests passes there, and leaves neither a domain nor a client behind."""
     bed, env = remote
-    done = pytest_of(env, "-m", "core")
-    assert done.returncode == 0
-    assert re.search(r"\b\d+ passed", done.stdout)
+    code, said = pytest_of(env, "-m", "core")
+    assert code == 0
+    assert re.search(r"\b\d+ passed", said)
     assert len(bed.xl("list").out.splitlines()) == 2, bed.xl("list").out
     bed.dom0("flock -n /bed/lock true")
     bed.check_health()
@@ -51,8 +55,8 @@ def test_what_is_in_the_way(remote):
     bed, env = remote
     one = ["test_platform.py::test_finds_xen"]
     bed.dom0("(flock /bed/lock sleep 300 >/dev/null 2>&1 &) </dev/null; sleep 1")
-    assert "in use by another client" in pytest_of(env, *one).stdout
+    assert "in use by another client" in pytest_of(env, *one)[1]
     bed.dom0("pkill sleep; mv /usr/bin/iperf3 /bed")
-    assert "has no iperf3: 'apt install iperf3' there" in pytest_of(env, *one).stdout
+    assert "has no iperf3: 'apt install iperf3' there" in pytest_of(env, *one)[1]
     bed.dom0("mv /bed/iperf3 /usr/bin")
-    assert "it is ssh://[USER@]HOST[:PORT]" in pytest_of(dict(env, TESTBED="http://there"), *one).stdout
+    assert "it is ssh://[USER@]HOST[:PORT]" in pytest_of(dict(env, TESTBED="http://there"), *one)[1]
