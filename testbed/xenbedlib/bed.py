@@ -454,11 +454,10 @@ class Bed:
         if not line or "p" in line[0].split()[4]:
             return found
         try:
-            if agent.try_hello(20):
-                text = agent.run("dmesg", stall=60).out
-                found += watch.scan("guest", watch.after_mark(text, mark) if mark else text)
-            else:
-                found.append(watch.Finding("guest", "its agent does not answer any more"))
+            # not once only: what is sent while the guest sees one connection go and another come is lost
+            agent.hello(30)
+            text = agent.run("dmesg", stall=60).out
+            found += watch.scan("guest", watch.after_mark(text, mark) if mark else text)
         except (LineDown, Stalled) as e:
             found.append(watch.Finding("guest", f"does not answer any more: {e}"))
         return found

@@ -11,7 +11,7 @@ import pytest
 import sshserver
 from xenbedlib.bed import Bed
 
-pytestmark = [pytest.mark.slow, pytest.mark.own, pytest.mark.pending("not run yet")]
+pytestmark = [pytest.mark.slow, pytest.mark.own, pytest.mark.pending("has passed in parts, not yet in one go")]
 
 HERE = pathlib.Path(__file__).resolve().parent
 PLACE = "/bed/sshd"
