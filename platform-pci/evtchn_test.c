@@ -39,7 +39,7 @@ static irqreturn_t test_handler(int irq, void *data)
 {
 	struct event_test *test = data;
 
-	/* In a thread, if interrupts are: it follows the port, if late. */
+	/* A threaded handler is where the affinity says, wherever the event came. */
 	test->cpu = smp_processor_id();
 	complete(&test->arrived);
 	return IRQ_HANDLED;
