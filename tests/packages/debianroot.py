@@ -99,6 +99,7 @@ def machine(lower=None):
         for node in ("null", "zero", "urandom", "random", "full"):
             subprocess.run(["cp", "-a", f"/dev/{node}", str(top / "dev")], check=True)
         (top / "dev/fd").symlink_to("/proc/self/fd")
+        (top / "dev/shm").mkdir(mode=0o1777)
         yield Machine(top)
     finally:
         subprocess.run(["umount", "-R", "-l", str(top)], check=False)

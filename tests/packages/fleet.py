@@ -1,13 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""The Ansible role: linted, and run on two pretended guests (see tests/tools/fakeguest.py)."""
+"""The Ansible role: linted, run on two pretended guests (see tests/tools/fakeguest.py), its installation in a Debian system."""
 import json
 import os
 import pathlib
 import re
+import shutil
 import sys
 import tempfile
 
-from harness import TOP, run
+import debianroot
+from harness import DEB, MODULES, TOP, run
+from xenbedlib import debs
 
 sys.path.insert(0, str(TOP / "tests/tools"))
 import fakeguest  # noqa: E402
@@ -91,4 +94,46 @@ def no_such_step():
         assert "install, dry_run, switch, verify and roll_back are known" in out
 
 
-TESTS = [lint, steps, no_such_step]
+class Installing:
+    """The role in a Debian system that is its own controller, with programs that the guests of a fleet have."""
+
+    def __init__(self, m):
+        self.m = m
+        debs.missing(m.top, ["ansible-core", "python3-apt"], m.path("/srv/ansible-debs"))
+        m.sh("dpkg -i /srv/ansible-debs/*.deb")
+        shutil.copytree(ROLE, m.path("/srv/role"))
+        shutil.copytree(DEB, m.path("/srv/packages"))
+        # what apt knows of is here: nothing is fetched
+        m.path("/etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/packages ./\n")
+        m.sh("cd /srv/packages && dpkg-scanpackages . > Packages")
+
+    def play(self, *steps, fails=False, **values):
+        """(changed, output); it must fail, or must not."""
+        values.update(pvhvm_do=steps, pvhvm_reboot=False, ansible_python_interpreter="/usr/bin/python3", ansible_become=False)
+        self.m.path("/srv/values.json").write_text(json.dumps(values))
+        out = self.m.sh("cd /srv/role && ANSIBLE_NOCOLOR=1 ansible-playbook -i localhost, -c local -e @/srv/values.json guests.yml; true")
+        recap = re.search(r"^localhost\s+: ok=\d+\s+changed=(\d+)\s+unreachable=0\s+failed=(\d+)", out, re.M)
+        assert recap and bool(int(recap.group(2))) == fails, out[-1500:]
+        return int(recap.group(1)), out
+
+
+def installs():
+    """installs from a folder and from a repository, once, builds for the kernel whose headers are named, and removes"""
+    with debianroot.machine() as m:
+        before = m.remains()
+        role = Installing(m)
+        folder = {"pvhvm_packages": "/srv/packages", "pvhvm_headers": f"linux-headers-{m.release()}"}
+        _, out = role.play("install", fails=True, **{**folder, "pvhvm_packages": "/srv/role"})
+        assert "/srv/role: pvhvm-dkms and pvhvm-tools for apt are not there" in out, out[-1000:]
+        _, out = role.play("install", fails=True, **{**folder, "pvhvm_headers": "linux-headers-none"})
+        assert "linux-headers-none" in out and m.remains() == before, m.remains()
+        for values in (folder, {"pvhvm_headers": ""}):
+            changed, out = role.play("install", "dry_run", **values)
+            assert changed and m.built() == sorted(MODULES), f"{values}: {m.built()}"
+            assert "does not run on Xen" in out, out[-1000:]
+            assert role.play("install", **values)[0] == 0, f"{values}: changed again"
+            role.play("roll_back", pvhvm_remove=True)
+            assert not m.built(), m.built()
+
+
+TESTS = [lint, steps, no_such_step, installs]
