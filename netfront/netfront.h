@@ -110,6 +110,8 @@ struct netf_tx_slot {
  * @bounce: packets are copied into the slots' own pages
  * @pushed: requests published
  * @urgent: index after the last request whose buffer somebody waits for
+ * @urgent_in: such requests, ever; @urgent_told of them before the last flush,
+ *	@urgent_out of them are answered
  * @extras_in: ring slots filled with extras, ever; @extras_out of them are
  *	answered
  * @unsent: packets since the last flush
@@ -132,6 +134,8 @@ struct netf_tx {
 	RING_IDX prod ____cacheline_aligned_in_smp;
 	RING_IDX pushed;
 	RING_IDX urgent;
+	u32 urgent_in;
+	u32 urgent_told;
 	u32 id_head;
 	u32 extras_in;
 	unsigned int unsent;
@@ -142,6 +146,7 @@ struct netf_tx {
 	RING_IDX cons ____cacheline_aligned_in_smp;
 	u32 id_tail;
 	u32 extras_out;
+	u32 urgent_out;
 
 	/* slow path */
 	struct pvhvm_grants grants;

@@ -367,11 +367,15 @@ RING_IDX netf_rx_arm(struct netf_queue *q, bool busy)
 	bool wait = busy && frames > 1 && usecs;
 	RING_IDX event = netf_rx_event(READ_ONCE(rx->cons), wait, frames);
 
-	/* The timer ends the wait; when it finds nothing, so does this. */
+	WRITE_ONCE(rx->sring->rsp_event, event);
+	/*
+	 * The timer ends the wait; when it finds nothing, so does this. After
+	 * the event: another CPU may poll by now, and a far event that is
+	 * written after its timer has fired would have none.
+	 */
 	if (wait)
 		hrtimer_start(&rx->moderate, ns_to_ktime(usecs * NSEC_PER_USEC),
 			      HRTIMER_MODE_REL);
-	WRITE_ONCE(rx->sring->rsp_event, event);
 	return event;
 }
 

@@ -52,6 +52,13 @@ static void tx_advance(struct netf_tx *tx)
 	tx->room--;
 }
 
+/* A packet of so many slots was put whose memory belongs to somebody. */
+static void tx_note_urgent(struct netf_tx *tx, unsigned int slots)
+{
+	tx->urgent = tx->prod;
+	WRITE_ONCE(tx->urgent_in, tx->urgent_in + slots);
+}
+
 static u16 tx_id_take(struct netf_tx *tx)
 {
 	u16 id = tx->id_ring[tx->id_head & (NETF_TX_SIZE - 1)];
@@ -229,7 +236,7 @@ int netf_tx_mcast(struct netf_queue *q, const u8 *addr, bool add)
 	tx_advance(tx);
 	tx_put_extra(tx, &extra);
 	/* The answer says whether it took the address. */
-	WRITE_ONCE(tx->urgent, tx->prod);
+	tx_note_urgent(tx, 1);
 	tx->unsent++;
 	netf_tx_flush(q);
 	err = 0;
@@ -355,7 +362,7 @@ static void tx_write(struct netf_tx *tx, struct sk_buff *skb,
 			     skb_frag_size(frag), false);
 	}
 	tx->slot[c.first].skb = skb;
-	WRITE_ONCE(tx->urgent, tx->prod);
+	tx_note_urgent(tx, plan->slots);
 }
 
 static void tx_write_whole(struct netf_tx *tx, struct sk_buff *skb)
@@ -438,7 +445,7 @@ bool netf_tx_frame(struct netf_queue *q, struct xdp_frame *frame)
 			     offset_in_page(frame->data) + plan.copy,
 			     frame->len - plan.copy, false);
 		tx->slot[c.first].frame = frame;
-		WRITE_ONCE(tx->urgent, tx->prod);
+		tx_note_urgent(tx, plan.slots);
 	}
 	tx_stop_if_full(q);
 	return true;
@@ -451,6 +458,7 @@ void netf_tx_flush(struct netf_queue *q)
 	struct netf_tx *tx = &q->tx;
 	struct netif_tx_sring *sring = tx->sring;
 	RING_IDX old = tx->pushed, new = tx->prod, urgent = tx->urgent;
+	bool waited = tx->urgent_in != tx->urgent_told;
 
 	tx->deferred = false;
 	if (old == new)
@@ -472,18 +480,18 @@ void netf_tx_flush(struct netf_queue *q)
 	}
 	u64_stats_add(&q->stats->tx_doorbells_saved, tx->unsent);
 	tx->unsent = 0;
+	tx->urgent_told = tx->urgent_in;
 
 	/*
 	 * Somebody waits for what was just sent, but the reaper, when it last
 	 * looked, had seen nothing urgent and asked for a far event: pull it
-	 * near. @urgent was written before the barrier above and the event is
-	 * read after it; netf_tx_arm() does both the other way round, so at
+	 * near. @urgent_in was written before the barrier above and the event
+	 * is read after it; netf_tx_arm() does both the other way round, so at
 	 * least one of us sees the other. Once for each is enough: whatever is
 	 * asked for later has seen it.
 	 */
-	if (!netf_tx_urgent(urgent, old) ||
-	    likely(!netf_tx_urgent(urgent, READ_ONCE(tx->cons)) ||
-		   !netf_after(READ_ONCE(sring->rsp_event), urgent)))
+	if (!waited || likely(tx->urgent_in == READ_ONCE(tx->urgent_out) ||
+			      !netf_after(READ_ONCE(sring->rsp_event), urgent)))
 		return;
 	WRITE_ONCE(sring->rsp_event, urgent);
 	virt_mb();	/* ask for an event first, then look what came before it */

@@ -50,11 +50,13 @@ static enum netf_breach tx_complete(struct netf_tx *tx, u16 id, int budget,
 		slot->page = NULL;
 	}
 	slot->busy = false;
-	slot->mcast = false;
 
 	/* The first id carries the packet's account: it goes last. */
 	first_id = slot->first;
 	first = &tx->slot[first_id];
+	if (first->skb || first->frame || slot->mcast)
+		WRITE_ONCE(tx->urgent_out, tx->urgent_out + 1);
+	slot->mcast = false;
 	if (id != first_id)
 		tx_id_put(tx, id);
 	if (--first->left)
@@ -177,16 +179,18 @@ void netf_tx_reap(struct netf_queue *q, int budget)
 bool netf_tx_arm(struct netf_queue *q)
 {
 	struct netf_tx *tx = &q->tx;
-	RING_IDX urgent, event;
+	RING_IDX event;
+	u32 urgent;
 
 	/* The counterpart of the end of netf_tx_flush(). */
 	do {
-		urgent = READ_ONCE(tx->urgent);
-		event = netf_tx_event(READ_ONCE(tx->cons), urgent,
+		urgent = READ_ONCE(tx->urgent_in);
+		event = netf_tx_event(READ_ONCE(tx->cons),
+				      urgent - READ_ONCE(tx->urgent_out),
 				      READ_ONCE(q->nd->tx_frames));
 		WRITE_ONCE(tx->sring->rsp_event, event);
 		virt_mb();	/* ask for an event first, then look at what changed */
-	} while (READ_ONCE(tx->urgent) != urgent);
+	} while (READ_ONCE(tx->urgent_in) != urgent);
 
 	return !netf_after(event, READ_ONCE(tx->sring->rsp_prod));
 }

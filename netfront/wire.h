@@ -85,37 +85,25 @@ static inline bool netf_rsp_prod_ok(RING_IDX rsp_prod, RING_IDX cons,
 }
 
 /**
- * netf_tx_urgent() - is there a response after @cons that somebody waits for?
- * @urgent: index after the last request whose buffer belongs to somebody
- * @cons: responses consumed so far, or requests published
- *
- * @urgent stays behind while only small packets are sent, for any number of
- * them: 2^31 later it would be ahead again. What really is ahead is so by a
- * ring at most.
- */
-static inline bool netf_tx_urgent(RING_IDX urgent, RING_IDX cons)
-{
-	return (RING_IDX)(urgent - cons - 1) < NETF_TX_SIZE;
-}
-
-/**
  * netf_tx_event() - which response should raise an event?
  * @cons: responses consumed so far
- * @urgent: as for netf_tx_urgent()
+ * @urgent: requests in flight whose buffers belong to somebody
  * @most: urgent responses that may wait for one event, 1 and up
  *
- * With urgent requests in flight: the one that completes three quarters of
- * them, so that a burst costs few interrupts and none is forgotten, but not
- * more than @most. Without: far away, but before the ring can fill up.
+ * Responses come in any order: a backend answers what it has copied before
+ * what it still uses. So urgent ones are counted, not told by their place.
+ *
+ * With urgent requests in flight: after three quarters of their number, so
+ * that a burst costs few interrupts and none is forgotten, but not more than
+ * @most. Without: far away, but before the ring can fill up.
  */
-static inline RING_IDX netf_tx_event(RING_IDX cons, RING_IDX urgent,
+static inline RING_IDX netf_tx_event(RING_IDX cons, unsigned int urgent,
 				     unsigned int most)
 {
-	RING_IDX n = urgent - cons;
+	unsigned int n = urgent - urgent / 4;
 
-	if (!netf_tx_urgent(urgent, cons))
+	if (!urgent)
 		return cons + NETF_TX_LAZY;
-	n -= n / 4;
 	return cons + (n < most ? n : most);
 }
 

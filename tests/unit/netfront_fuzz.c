@@ -141,19 +141,17 @@ static void fuzz_indices(void)
 		RING_IDX pushed = cons + rnd() % (NETF_TX_SIZE + 1);
 		RING_IDX prod = rnd() % 2 ? (RING_IDX)rnd() :
 			cons + rnd() % 600 - 300;
-		/* Of any age. */
-		RING_IDX urgent = pushed - (RING_IDX)(rnd() % 2 ? rnd() :
-						      rnd() % 600);
+		unsigned int urgent = rnd() % (pushed - cons + 1);
 		unsigned int most = 1 + rnd() % NETF_TX_SIZE;
 		RING_IDX e = netf_tx_event(cons, urgent, most);
 
 		if (netf_rsp_prod_ok(prod, cons, pushed))
 			good &= prod - cons <= NETF_TX_SIZE &&
 				!netf_after(prod, pushed);
-		/* Never in the past, never later than what is waited for. */
+		/* Never in the past, never later than all that is in flight. */
 		event &= netf_after(e, cons);
-		if (netf_after(urgent, cons) && !netf_after(urgent, pushed))
-			event &= !netf_after(e, urgent) && e - cons <= most;
+		if (urgent)
+			event &= !netf_after(e, pushed) && e - cons <= most;
 		else
 			event &= e - cons < NETF_TX_SIZE - NETF_TX_ROOM;
 	}

@@ -12,13 +12,16 @@ what it does besides, once a packet: a lie about a transmit response ('tx-id',
 'tx-twice', 'tx-null', 'tx-ahead') or a receive response ('rx-id', 'rx-bounds',
 'rx-extra', 'rx-endless', 'rx-ahead'), a receive response that is bad but within
 the protocol ('rx-failed', 'rx-empty', 'rx-gso'), 'storm', or 'fuzz SEED PERCENT':
-lies of any kind, by chance.
+lies of any kind, by chance. With 'large-last' packets go nowhere, and one of more
+than a cell is answered only after the next small one, as netback does it; with
+no more events than asked for.
 """
 import ctypes
 import mmap
 import random
 import struct
 import sys
+import time
 
 import fakeback
 from fakeback import INIT_WAIT, LOG, Library, Ring, Store
@@ -27,6 +30,7 @@ OKAY, ERROR, NULL = 0, -1, 1
 MORE_DATA, EXTRA_INFO = 4, 8
 TX_BLANK, TX_VALIDATED, RX_VALIDATED, RX_BLANK = 1, 2, 1, 2
 PAGE = 4096
+CELL = 256      # what pvhvm_netfront copies rather than lends
 GSO, GSO_TCPV4 = 1, 1
 
 
@@ -47,6 +51,7 @@ class Card:
         self.rx = Ring(lib, [int(queue.read("rx-ring-ref"))], 8)
         lib.bind(int(queue.read("event-channel")))
         self.chance = None
+        self.late = []
         self.log = LOG.open("a")
 
     def end(self):
@@ -160,11 +165,29 @@ class Card:
                 self.tx.respond(struct.pack("<Hh", ident, status))
         self.tx.publish(1000 if lie == "tx-ahead" else self._chance_ahead(deed))
 
+    def _respond_as_asked(self, ids):
+        for ident in ids:
+            self.tx.respond(struct.pack("<Hh", ident or 0, NULL if ident is None else OKAY))
+        self.tx.publish_as_asked()
+
+    def _answer_large_last(self, data, ids):
+        if len(data) > CELL:
+            self.late += ids
+            return
+        self._respond_as_asked(ids)
+        # the guest has looked at it, and says what it waits for now
+        time.sleep(0.5)
+        self._respond_as_asked(self.late)
+        self.late = []
+
     def serve(self):
         while self.tx.waiting():
             deed = fakeback.deed()
             try:
                 data, flags, gso, ids = self._receive()
+                if deed == ["large-last"]:
+                    self._answer_large_last(data, ids)
+                    continue
                 self._send(turned_round(data), flags, gso, deed)
             except OSError:
                 # a guest that has caught us lying has taken its pages back

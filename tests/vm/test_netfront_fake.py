@@ -77,6 +77,18 @@ def test_bad_packets_are_dropped(fake, deed, counted):
     assert counter(fake.guest, name, counted) > 0 and counter(fake.guest, name, "breaches") == 0
 
 
+def test_small_ones_are_answered_first(fake):
+    """What somebody waits for is not forgotten behind it: no event is asked for that does not come."""
+    name = up(fake)
+    assert ping(fake).code == 0
+    fake.deed("large-last")
+    ping(fake, count=1, size=1000)
+    ping(fake, count=1, size=20)
+    fake.guest.wait(f"ethtool -S {name} | grep -q 'tx_in_flight: 0$'", 10)
+    fake.deed()
+    assert ping(fake).code == 0
+
+
 def test_storm(fake):
     """Events for nothing, as fast as a backend can: little of the guest's time, and the card works."""
     up(fake)
