@@ -57,8 +57,7 @@ static bool identity_has_ahci(void)
 	struct pci_dev *pci = NULL;
 
 	while ((pci = pci_get_class(PCI_CLASS_STORAGE_SATA_AHCI, pci))) {
-		if (pci->subsystem_vendor ==
-		    PCI_SUBVENDOR_ID_REDHAT_QUMRANET) {
+		if (pvhvm_pci_is_emulated(pci)) {
 			pci_dev_put(pci);
 			return true;
 		}
@@ -169,6 +168,8 @@ void blkf_identity_twin(struct blkf_dev *dev, bool up)
 	bool change;
 
 	spin_lock(&dev->open_lock);
+	/* one whose rings go down meanwhile is not connected */
+	up = up && READ_ONCE(dev->live);
 	change = dev->twin && dev->twin_up != up;
 	if (change)
 		dev->twin_up = up;

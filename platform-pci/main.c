@@ -17,7 +17,6 @@
 #include "upcall.h"
 #include "vcpu.h"
 
-#define XEN_VENDOR_ID		0x5853
 #define XEN_PLATFORM_ID		0x0001
 
 static int fail_step;
@@ -170,7 +169,7 @@ static void platform_shutdown(struct pci_dev *pdev)
 }
 
 static const struct pci_device_id platform_ids[] = {
-	{ PCI_DEVICE(XEN_VENDOR_ID, XEN_PLATFORM_ID) },
+	{ PCI_DEVICE(PVHVM_PCI_VENDOR_XEN, XEN_PLATFORM_ID) },
 	{ }
 };
 MODULE_DEVICE_TABLE(pci, platform_ids);
@@ -220,7 +219,7 @@ PVHVM_EXPORT(pvhvm_platform_put);
 /* Is the platform device in other hands? Quietly true to its word: no device */
 static int check_device(void)
 {
-	struct pci_dev *pdev = pci_get_device(XEN_VENDOR_ID, XEN_PLATFORM_ID,
+	struct pci_dev *pdev = pci_get_device(PVHVM_PCI_VENDOR_XEN, XEN_PLATFORM_ID,
 					      NULL);
 	int ret = 0;
 

@@ -31,10 +31,6 @@
  */
 #define PRODUCT		0xffff
 
-/* How QEMU's own devices call themselves. */
-#define QEMU_SUBVENDOR	0x1af4
-#define QEMU_SUBDEVICE	0x1100
-
 static const char *const class_names[PVHVM_CLASS_COUNT] = {
 	[PVHVM_CLASS_DISK] = "ide-disks",
 	[PVHVM_CLASS_NIC] = "nics",
@@ -59,8 +55,7 @@ static bool of_class(const struct pci_dev *pdev, enum pvhvm_class cls)
 {
 	unsigned int type = pdev->class >> 8;
 
-	if (pdev->subsystem_vendor != QEMU_SUBVENDOR ||
-	    pdev->subsystem_device != QEMU_SUBDEVICE)
+	if (!pvhvm_pci_is_emulated(pdev))
 		return false;
 	if (cls == PVHVM_CLASS_NIC)
 		return type == PCI_CLASS_NETWORK_ETHERNET;

@@ -7,8 +7,11 @@
 #include "hwaddr.h"
 #include "sysfs.h"
 
+/* How QEMU's own devices call themselves; in XCP-ng, as the platform device. */
 #define QEMU_SUBVENDOR	0x1af4
 #define QEMU_SUBDEVICE	0x1100
+#define XEN_VENDOR	0x5853
+#define XEN_SUBDEVICE	0x0001
 
 #define PCI_CLASS_NET	0x02
 #define PCI_CLASS_DISK	0x01
@@ -42,10 +45,14 @@ static bool qemu_emulates(const char *pci, int base_class)
 {
 	const char *dir = "/sys/bus/pci/devices";
 	long long class = sysfs_number(0, "%s/%s/class", dir, pci);
+	long long vendor = sysfs_number(0, "%s/%s/subsystem_vendor", dir, pci);
+	long long device = sysfs_number(0, "%s/%s/subsystem_device", dir, pci);
 
-	return pci[0] && (class >> 16) == base_class &&
-	       sysfs_number(0, "%s/%s/subsystem_vendor", dir, pci) == QEMU_SUBVENDOR &&
-	       sysfs_number(0, "%s/%s/subsystem_device", dir, pci) == QEMU_SUBDEVICE;
+	if (!pci[0] || (class >> 16) != base_class ||
+	    sysfs_number(0, "%s/%s/vendor", dir, pci) == XEN_VENDOR)
+		return false;
+	return (vendor == QEMU_SUBVENDOR && device == QEMU_SUBDEVICE) ||
+	       (vendor == XEN_VENDOR && device == XEN_SUBDEVICE);
 }
 
 /* Which of the two PV buses, or none, the device at @path is on. */

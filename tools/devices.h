@@ -12,7 +12,7 @@
 #include "text.h"
 
 enum dev_kind {
-	DEV_EMULATED,	/* by QEMU: PCI subsystem 1af4:1100 */
+	DEV_EMULATED,	/* by QEMU: see qemu_emulates() */
 	DEV_PV,		/* by pvhvm's frontends */
 	DEV_INKERNEL,	/* by the kernel's own frontends (bus xen) */
 	DEV_OTHER,	/* passed through, virtual, ... */

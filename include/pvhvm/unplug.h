@@ -10,7 +10,10 @@
 #ifndef PVHVM_UNPLUG_H
 #define PVHVM_UNPLUG_H
 
+#include <linux/pci.h>
 #include <linux/types.h>
+
+#define PVHVM_PCI_VENDOR_XEN	0x5853
 
 /**
  * enum pvhvm_class - the classes of emulated devices that are unplugged
@@ -26,6 +29,23 @@ enum pvhvm_class {
 	PVHVM_CLASS_NIC,
 	PVHVM_CLASS_COUNT
 };
+
+/**
+ * pvhvm_pci_is_emulated() - is it one of the device model's?
+ * @pdev: any PCI function, also the platform device (which is not)
+ *
+ * Told by the subsystem: QEMU's own 1af4:1100, or Xen's 5853:0001, with which
+ * XCP-ng and XenServer start QEMU for guests with BIOS.
+ */
+static inline bool pvhvm_pci_is_emulated(const struct pci_dev *pdev)
+{
+	if (pdev->vendor == PVHVM_PCI_VENDOR_XEN)
+		return false;
+	return (pdev->subsystem_vendor == PCI_SUBVENDOR_ID_REDHAT_QUMRANET &&
+		pdev->subsystem_device == PCI_SUBDEVICE_ID_QEMU) ||
+	       (pdev->subsystem_vendor == PVHVM_PCI_VENDOR_XEN &&
+		pdev->subsystem_device == 0x0001);
+}
 
 /**
  * pvhvm_unplug_twin_up() - a PV device that stands in for an emulated one has
@@ -62,7 +82,7 @@ void pvhvm_unplug_expect(enum pvhvm_class cls, unsigned int count);
  * Context: process; may sleep (walks the PCI bus).
  * Return: true while the class has not been unplugged since reset and the
  * PCI bus shows, or showed when the platform device was bound, an emulated
- * (QEMU subsystem id 1af4:1100) function of the class.
+ * function of the class, see pvhvm_pci_is_emulated().
  */
 bool pvhvm_unplug_emulated(enum pvhvm_class cls);
 

@@ -123,21 +123,23 @@ def test_all_connect(machine):
     assert machine.get("loaded").split() == ["pvhvm_platform", "pvhvm_xenbus", "pvhvm_blkfront"]
 
 
-def test_seen_emulated_disks_go_first(machine):
+@pytest.mark.parametrize("vendor", ["0x1af4", "0x5853"])
+def test_seen_emulated_disks_go_first(machine, vendor):
     """A driver that is built in has found them; disks that have no twin are left alone."""
-    mine, others = machine.emulated("sda"), [machine.emulated("sdz", "0x1000"), machine.emulated("sr0"),
+    mine, others = machine.emulated("sda", vendor), [machine.emulated("sdz", "0x1000"), machine.emulated("sr0"),
                                              machine.emulated("sdv", cls="0x010000"), machine.emulated("sdu", cls="0x0c0330")]
     machine.run()
     assert mine.read_text().strip() == "1" and [f.read_text().strip() for f in others] == [""] * 4
 
 
-@pytest.mark.parametrize("vendor, refused", [("0x1af4", True), ("0x1462", False)])
-def test_emulated_sata(machine, vendor, refused):
-    """Its driver is loaded later, and the host may keep the disks; a controller passed through has none of them."""
-    machine.put("sys/bus/pci/devices/0000:00:05.0/class", "0x010601")
+@pytest.mark.parametrize("cls, what", [("0x010601", "SATA"), ("0x010802", "NVMe")])
+@pytest.mark.parametrize("vendor, refused", [("0x1af4", True), ("0x5853", True), ("0x1462", False)])
+def test_emulated_others(machine, cls, what, vendor, refused):
+    """Their drivers are loaded later, and the host may keep the disks; a controller passed through has none of them."""
+    machine.put("sys/bus/pci/devices/0000:00:05.0/class", cls)
     machine.put("sys/bus/pci/devices/0000:00:05.0/subsystem_vendor", vendor)
     said = machine.run()
-    assert ("emulated SATA" in said and "booting from the emulated disk" in said) == refused
+    assert (f"emulated {what}" in said and "booting from the emulated disk" in said) == refused
     assert machine.unplugged() == machine.loaded() == (not refused)
 
 

@@ -78,6 +78,17 @@ def build_modules(kernel=""):
     return [str(path) for path in found]
 
 
+def build_relabel():
+    """The module relabel.ko, for guests with dom0's kernel."""
+    root = images.debian_root()
+    _, kdir, _ = _kernel(root, False)
+    src = OUT / "relabel"
+    src.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["rsync", "-rlpc", f"{pathlib.Path(__file__).parent}/relabel/", str(src)], check=True)
+    _in_root(root, f"make -C {kdir} M=/mnt modules", [(src, "mnt")])
+    return str(src / "relabel.ko")
+
+
 def build_tool():
     """The pvhvm command with its libraries beside it, for the small guest."""
     subprocess.run(["make", "-s", "-C", str(TOP), "tools"], check=True, stdin=subprocess.DEVNULL)

@@ -29,12 +29,16 @@ def gaps(bed, log):
     return (max(b - a for a, b in zip(times, times[1:])), max(b - a - 1 for a, b in zip(numbers, numbers[1:])))
 
 
-@pytest.fixture
-def switchable(guest, tool):
-    """A guest with the modules loaded and the command in place."""
+def bring_tool(guest, tool):
     guest.bed.push_guest([tool] + guestmodules.libraries_of(tool), dest="/payload/tool")
     guest.sh("printf '#!/bin/sh\\nLD_LIBRARY_PATH=/payload/tool exec /payload/tool/pvhvm \"$@\"\\n' "
              ">/bin/pvhvm; chmod +x /bin/pvhvm")
+
+
+@pytest.fixture
+def switchable(guest, tool):
+    """A guest with the modules loaded and the command in place."""
+    bring_tool(guest, tool)
     guest.load()
     guest.wait_connected("vif-0")
     return guest
@@ -118,6 +122,22 @@ def test_rollback_of_each_step(switchable):
     assert steps >= 4
     assert guest.sh("readlink -f /sys/class/net/eth0/device").endswith("vif-0")
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null", 60)
+
+
+@pytest.mark.fresh
+def test_subsystem_as_in_xcp_ng(guest, tool):
+    """There QEMU's devices bear Xen's subsystem: they are known, the PV disk is held, and the card changes over."""
+    bring_tool(guest, tool)
+    guest.bed.push_guest([guestmodules.build_relabel()], dest="/payload/relabel")
+    guest.sh("insmod /payload/relabel/relabel.ko")
+    assert guest.sh("cat /sys/class/net/eth0/device/subsystem_vendor /sys/block/sda/../../../../../../subsystem_vendor") == "0x5853\n0x5853"
+    guest.load()
+    guest.wait_connected("vif-0")
+    assert guest.pv_nic() == "pv0" and guest.device("vbd-768", "hold") == "1"
+    assert re.search(r"^ide-disks present emulated=1", guest.platform("unplug"), re.M)
+    print(guest.sh("pvhvm switch --nic eth0 --no-persist", stall=300))
+    assert guest.sh("readlink -f /sys/class/net/eth0/device").endswith("vif-0")
+    guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
 
 
 def uppers_of(guest):
