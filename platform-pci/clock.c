@@ -98,8 +98,12 @@ static u64 never_back(u64 now)
 static u64 clock_read(struct clocksource *cs)
 {
 	u8 flags;
-	u64 now = read_time(&flags) + offset;
+	u64 now;
 
+	/* Both of one host: no suspend between them. */
+	preempt_disable_notrace();
+	now = read_time(&flags) + offset;
+	preempt_enable_notrace();
 	return flags & XEN_PVCLOCK_TSC_STABLE_BIT ? now : never_back(now);
 }
 

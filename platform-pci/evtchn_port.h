@@ -51,8 +51,8 @@ struct evtchn_port {
 
 /**
  * struct evtchn_books - all ports
- * @lock: protects @ports and the opening and closing of them; held throughout
- *	a suspend
+ * @lock: protects @ports and the opening and closing of them; a suspend waits
+ *	until nobody holds it
  * @ports: of struct evtchn_port
  * @by_number: for dispatch, under RCU; a dead one stays until it is closed or
  *	another one gets its number

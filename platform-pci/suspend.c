@@ -265,7 +265,7 @@ unsigned int suspend_count(void)
 int suspend_init(void)
 {
 	count = 0;
-	suspend_wq = alloc_ordered_workqueue("pvhvm-suspend", WQ_MEM_RECLAIM);
+	suspend_wq = alloc_ordered_workqueue("pvhvm-suspend", 0);
 	return suspend_wq ? 0 : -ENOMEM;
 }
 

@@ -126,7 +126,7 @@ int upcall_vcpu_up(struct platform_vcpu *v)
 	int ret;
 
 	/* Nothing is directed here yet; what is left is of another life. */
-	WRITE_ONCE(v->info->evtchn_upcall_pending, 0);
+	vcpu_info_clear(v->info);
 	WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
 
 	irq = upcall_vector_get(v->cpu);
@@ -165,7 +165,7 @@ void upcall_vcpu_resume(struct platform_vcpu *v)
 
 	if (!v->live)
 		return;
-	WRITE_ONCE(v->info->evtchn_upcall_pending, 0);
+	vcpu_info_clear(v->info);
 	WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
 	if (kind != UPCALL_VECTOR || !v->upcall_irq)
 		return;

@@ -261,7 +261,7 @@ void vcpu_resume_self(void)
 	if (ret)
 		pr_err("CPU %u (vCPU %u) takes no events any more: info block: %d\n",
 		       v->cpu, v->id, ret);
-	WRITE_ONCE(v->info->evtchn_upcall_pending, 0);
+	vcpu_info_clear(v->info);
 	WRITE_ONCE(v->info->evtchn_upcall_mask, 0);
 }
 

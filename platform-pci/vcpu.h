@@ -60,4 +60,14 @@ bool vcpu_info_is_beyond(const struct platform_vcpu *v);
 bool vcpu_info_any_beyond(void);
 int vcpu_info_tell(const struct platform_vcpu *v);
 
+/*
+ * Nothing is pending. Both: Xen raises the upcall with a word's first bit only,
+ * so one that stays in the selector would make its 64 ports mute (2-level).
+ */
+static inline void vcpu_info_clear(struct vcpu_info *info)
+{
+	WRITE_ONCE(info->evtchn_pending_sel, 0);
+	WRITE_ONCE(info->evtchn_upcall_pending, 0);
+}
+
 #endif /* PVHVM_VCPU_H */

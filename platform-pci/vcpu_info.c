@@ -42,7 +42,7 @@ static struct page *still_ours(u64 pfn)
 static void clear_flags(struct vcpu_info *info, unsigned int count)
 {
 	while (count--)
-		WRITE_ONCE(info[count].evtchn_upcall_pending, 0);
+		vcpu_info_clear(&info[count]);
 }
 
 /**
@@ -128,7 +128,7 @@ static int place_beyond(struct platform_vcpu *v)
 	 */
 	local_irq_save(flags);
 	ret = tell(v->id, info);
-	WRITE_ONCE(info->evtchn_upcall_pending, 0);
+	vcpu_info_clear(info);
 	local_irq_restore(flags);
 	/* Refused the second time; then Xen has written there already. */
 	if (ret && !READ_ONCE(info->time.version))
