@@ -406,7 +406,8 @@ int bus_init(void)
 {
 	int err;
 
-	bus.wq = alloc_ordered_workqueue("pvhvm-bus", WQ_MEM_RECLAIM);
+	/* not for reclaim: a network card's end waits for queues that are not */
+	bus.wq = alloc_ordered_workqueue("pvhvm-bus", 0);
 	if (!bus.wq)
 		return -ENOMEM;
 	err = bus_register(&pvhvm_bus);

@@ -320,6 +320,12 @@ static void comms_adopt_indices(void)
 	comms.rsp_cons = READ_ONCE(comms.page->rsp_cons);
 }
 
+static void comms_skip_unread(void)
+{
+	comms.rsp_cons = READ_ONCE(comms.page->rsp_prod);
+	WRITE_ONCE(comms.page->rsp_cons, comms.rsp_cons);
+}
+
 /*
  * Ask for a fresh ring: the server drops everything half done, watches and
  * transactions too, sets all indices to zero and says so.
@@ -498,7 +504,12 @@ int comms_resume(void)
 	if (err)
 		goto err_break;
 	mutex_lock(&comms.read_lock);
+	/*
+	 * What is unread is of before, and may begin in the middle of a message,
+	 * whose first half is dropped with the epoch. All watches are set again.
+	 */
 	comms_adopt_indices();
+	comms_skip_unread();
 	comms.epoch++;
 	mutex_unlock(&comms.read_lock);
 	comms_unpause();

@@ -44,14 +44,15 @@ static int cpus_set(unsigned int cpu, bool online)
 	return err;
 }
 
-static void cpus_apply(unsigned int vcpu, bool online)
+/* Return: false when it could not be done, but may be another time. */
+static bool cpus_apply(unsigned int vcpu, bool online)
 {
 	int cpu = pvhvm_vcpu_to_cpu(vcpu);
 	int err;
 
 	/* not there (any more), or was never up */
 	if (cpu < 0 || cpu_online(cpu) == online)
-		return;
+		return true;
 	err = cpus_set(cpu, online);
 	if (err)
 		pr_warn("CPU %d (vCPU %u) does not go %s, as the toolstack wants (%d)\n",
@@ -59,6 +60,7 @@ static void cpus_apply(unsigned int vcpu, bool online)
 	else
 		pr_info("CPU %d is %s, as the toolstack wants\n", cpu,
 			online ? "online" : "offline");
+	return err != -EBUSY;
 }
 
 static void cpus_look_at(const char *name)
@@ -79,9 +81,10 @@ static void cpus_look_at(const char *name)
 		return;
 	online = !strcmp(word, "online");
 	if (online || !strcmp(word, "offline")) {
-		if (test_bit(vcpu, cpus_unwanted) == online)
-			cpus_apply(vcpu, online);
-		__assign_bit(vcpu, cpus_unwanted, !online);
+		/* a wish that is not fulfilled is looked at again with the next */
+		if (test_bit(vcpu, cpus_unwanted) != online ||
+		    cpus_apply(vcpu, online))
+			__assign_bit(vcpu, cpus_unwanted, !online);
 	}
 	kfree(word);
 }

@@ -79,9 +79,14 @@ static DEVICE_ATTR_RO(otherend_state);
 static ssize_t quarantined_show(struct device *dev,
 				struct device_attribute *attr, char *buf)
 {
-	const char *why = READ_ONCE(to_pvhvm_device(dev)->why);
+	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+	ssize_t len;
 
-	return sysfs_emit(buf, "%s\n", why ?: "no");
+	/* the text is the driver's, which may be about to go */
+	mutex_lock(&pdev->lock);
+	len = sysfs_emit(buf, "%s\n", pdev->why ?: "no");
+	mutex_unlock(&pdev->lock);
+	return len;
 }
 static DEVICE_ATTR_RO(quarantined);
 
@@ -260,13 +265,19 @@ bool device_settled(struct pvhvm_device *pdev)
 
 /* ---- the driver model's callbacks ---- */
 
+/* With the driver goes what it found; the text is in its memory. */
+static void device_pardon(struct pvhvm_device *pdev)
+{
+	pdev->quarantined = false;
+	pdev->why = NULL;
+}
+
 static int device_start(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 {
 	int err;
 
 	mutex_lock(&pdev->lock);
-	pdev->quarantined = false;
-	pdev->why = NULL;
+	device_pardon(pdev);
 	pdev->idle = false;
 	pdev->leaving = false;
 	reinit_completion(&pdev->down);
@@ -279,6 +290,8 @@ static int device_start(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 	}
 	if (!err)
 		WRITE_ONCE(pdev->live, true);
+	else
+		device_pardon(pdev);
 	mutex_unlock(&pdev->lock);
 	/* vanished meanwhile: nothing worth a message */
 	return err == -ENOENT ? -ENODEV : err;
@@ -289,6 +302,7 @@ static void device_stop(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 	mutex_lock(&pdev->lock);
 	WRITE_ONCE(pdev->live, false);
 	drv->remove(pdev);
+	device_pardon(pdev);
 	pvhvm_switch_state(pdev, XenbusStateClosed);
 	mutex_unlock(&pdev->lock);
 }
@@ -371,6 +385,26 @@ static int device_try_resume(struct pvhvm_device *pdev)
 	return err ?: device_watch(pdev);
 }
 
+/*
+ * The driver is not to stay paused. A backend that is being taken away has
+ * closed, as far as this domain is concerned; another may yet be heard of.
+ */
+static void device_resume_alone(struct pvhvm_device *pdev, bool leaving)
+{
+	struct pvhvm_driver *drv;
+
+	mutex_lock(&pdev->lock);
+	if (pdev->live) {
+		drv = to_pvhvm_driver(pdev->dev.driver);
+		if (drv->resume)
+			drv->resume(pdev);
+		if (leaving)
+			device_tell_driver(pdev, XenbusStateClosed);
+	}
+	mutex_unlock(&pdev->lock);
+	device_watch(pdev);
+}
+
 /* A server that is slow just now must not cost the guest its disk. */
 #define DEVICE_RESUME_TRIES	5
 
@@ -383,6 +417,8 @@ void device_resume_pv(struct pvhvm_device *pdev)
 	       err != -ENOENT && err != -ENODEV && !comms_broken())
 		ssleep(1);
 	/* not there any more: the scan that follows takes it away */
-	if (err && err != -ENOENT)
+	if (err && err != -ENOENT) {
 		dev_err(&pdev->dev, "not resumed (%d)\n", err);
+		device_resume_alone(pdev, err == -ENODEV);
+	}
 }

@@ -215,6 +215,24 @@ AS_THE_TOOLSTACK_WANTS = ("n=0; for i in $(xenstore-list cpu); do [ $(xenstore-r
 
 
 @pytest.mark.wide
+def test_disk_taken_away_before_it_runs(guest):
+    """The toolstack detaches a disk of a guest that is restored and still paused: what was being written fails, and ends."""
+    guest.load()
+    guest.bed.dom0("truncate -s 64M /bed/extra.img; ln -sfn $(losetup -f --show /bed/extra.img) /bed/extra")
+    guest.bed.xl("block-attach guest format=raw,vdev=xvdx,access=rw,target=/bed/extra", stall=120)
+    guest.wait("[ -b /dev/xvdx ]", 60)
+    guest.sh("(while dd if=/dev/zero of=/dev/xvdx bs=64k count=1024 oflag=direct conv=nocreat; do :; done; echo over >/tmp/dd.over) >/dev/null 2>&1 &")
+
+    def between():
+        guest.bed.xl("restore -p /bed/guest.save", stall=600, total=1200)
+        guest.bed.xl("block-detach guest xvdx", check=False, stall=120, total=300)
+    print(guest.bed.save_restore(between=between, then="unpause guest"))
+    guest.wait("[ -e /tmp/dd.over ] && [ ! -b /dev/xvdx ]", 60)
+    assert "not resumed" in guest.dmesg()
+    guest.sh("rm /tmp/dd.over; dd if=/dev/sda of=/dev/null bs=64k count=4 iflag=direct 2>/dev/null")
+
+
+@pytest.mark.wide
 @pytest.mark.fresh
 def test_cpus_go_while_it_is_saved(guest):
     """The toolstack's wish for CPUs and a suspend at once: neither waits for the other for ever, both come true."""
