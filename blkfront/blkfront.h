@@ -234,7 +234,7 @@ enum blkf_degrade {
  *	first connection had
  * @lane: changes while the queues are down
  * @depth: tags of a hardware queue, fixed from the first connect on
- * @open_lock: @openers, @closing
+ * @open_lock: @openers, @closing, @gone, @twin_up
  * @closing: no opener is let in any more
  * @close_wanted: the backend closes; do so when the last opener has left
  * @degraded: bits of enum blkf_degrade, set in interrupt context
@@ -387,7 +387,7 @@ void blkf_identity_release(struct blkf_dev *dev);
 /* Its serial number and WWID, if the toolstack tells them. */
 void blkf_identity_serial(struct blkf_dev *dev);
 
-/* Tell the platform that the twin is connected, or no longer. */
+/* Tell the platform that the twin is connected (if the rings are up), or no longer. */
 void blkf_identity_twin(struct blkf_dev *dev, bool up);
 
 /* At load: which disks the guest was born with. Return: 0 or negative errno. */

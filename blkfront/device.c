@@ -137,7 +137,6 @@ int blkf_dev_close(struct blkf_dev *dev)
 	if (err)
 		return err;
 	device_delete_disk(dev);
-	blkf_identity_twin(dev, false);
 	dev->close_wanted = false;
 	return 0;
 }
@@ -198,14 +197,16 @@ static void device_restart(struct blkf_dev *dev)
 static void device_backend_closing(struct blkf_dev *dev)
 {
 	struct pvhvm_device *pdev = dev->pdev;
+	bool told = dev->close_wanted;
 
+	/* first: whoever closes it last looks at this, see open_lock */
+	dev->close_wanted = true;
 	if (blkf_dev_close(dev)) {
 		/* the toolstack finds the reason in xenstore, error/ */
-		if (!dev->close_wanted)
+		if (!told)
 			pvhvm_dev_error(pdev, -EBUSY,
 					"%s is in use: it stays until it is closed",
 					dev->name);
-		dev->close_wanted = true;
 		/* what it was to do once it is back will not be done */
 		if (dev->state == BLKF_INITIALISED) {
 			blkf_queues_down(dev, BLKF_DOWN_FAIL);
@@ -226,7 +227,6 @@ static void device_backend_closed(struct blkf_dev *dev)
 	if (dev->state == BLKF_INITIALISED || dev->state == BLKF_CONNECTED ||
 	    (dev->state == BLKF_WAITING && dev->disk)) {
 		dev_warn(&pdev->dev, "the backend of %s is gone\n", dev->name);
-		blkf_identity_twin(dev, false);
 		blkf_queues_down(dev, BLKF_DOWN_FAIL);
 		dev->state = BLKF_DEAD;
 		blkf_dev_close(dev);
@@ -417,7 +417,6 @@ int blkf_resume(struct pvhvm_device *pdev)
 
 	if (dev->state != BLKF_INITIALISED && dev->state != BLKF_CONNECTED)
 		return 0;
-	blkf_identity_twin(dev, false);
 	if (pdev->quarantined) {
 		/* nobody is awaited: what it had has failed, and so goes on */
 		blkf_queues_down(dev, BLKF_DOWN_FAIL);
@@ -522,7 +521,6 @@ void blkf_remove(struct pvhvm_device *pdev)
 		blkf_dev_abort(dev);
 	device_delete_disk(dev);
 	blkf_pool_unwatch(dev);
-	blkf_identity_twin(dev, false);
 	blkf_dev_cancel_work(dev, &dev->fail_work);
 	blkf_identity_release(dev);
 	pvhvm_set_drvdata(pdev, NULL);

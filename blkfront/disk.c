@@ -9,30 +9,64 @@
 
 /* ---- operations ---- */
 
+/*
+ * Who opens a disk may have found it before it was deleted, and come here
+ * after its device is gone (5.10 does not look again). Then it has no owner.
+ */
+static DEFINE_SPINLOCK(disk_owner_lock);
+
+/* A reference, or NULL. */
+static struct blkf_dev *disk_owner(struct gendisk *disk)
+{
+	struct blkf_dev *dev;
+
+	spin_lock(&disk_owner_lock);
+	dev = disk->private_data;
+	if (dev)
+		blkf_dev_get(dev);
+	spin_unlock(&disk_owner_lock);
+	return dev;
+}
+
+/* Nobody has it open, and nobody will. */
+static void disk_disown(struct gendisk *disk)
+{
+	spin_lock(&disk_owner_lock);
+	disk->private_data = NULL;
+	spin_unlock(&disk_owner_lock);
+}
+
 static int disk_open(struct gendisk *disk, blk_mode_t mode)
 {
-	struct blkf_dev *dev = disk->private_data;
+	struct blkf_dev *dev = disk_owner(disk);
 	int err = 0;
 
+	if (!dev)
+		return -ENXIO;
 	spin_lock(&dev->open_lock);
-	if (dev->closing) {
+	if (dev->closing)
 		err = -ENXIO;
-	} else {
+	else
 		dev->openers++;
-		blkf_dev_get(dev);
-	}
 	spin_unlock(&dev->open_lock);
+	if (err)
+		blkf_dev_put(dev);
 	return err;
 }
 
 static void disk_release(struct gendisk *disk)
 {
 	struct blkf_dev *dev = disk->private_data;
+	bool last;
 
 	spin_lock(&dev->open_lock);
-	if (!--dev->openers)
+	last = !--dev->openers;
+	if (last)
 		blkf_dev_last_closed(dev);
+	last = last && dev->closing;
 	spin_unlock(&dev->open_lock);
+	if (last)
+		disk_disown(disk);
 	blkf_dev_put(dev);
 }
 
@@ -133,7 +167,7 @@ void blkf_disk_add_work(struct work_struct *work)
 	 * Before anybody can see the disk: who sees it, and that it is
 	 * connected, may ask for the unplug.
 	 */
-	if (!err && READ_ONCE(dev->live))
+	if (!err)
 		blkf_identity_twin(dev, true);
 	if (!err)
 		err = device_add_disk(&dev->pdev->dev, dev->disk,
@@ -144,8 +178,7 @@ void blkf_disk_add_work(struct work_struct *work)
 	} else {
 		WRITE_ONCE(dev->added, true);
 		/* the backend may have been away meanwhile */
-		if (READ_ONCE(dev->live))
-			blkf_identity_twin(dev, true);
+		blkf_identity_twin(dev, true);
 	}
 	blkf_adding(-1);
 	blkf_dev_put(dev);
@@ -162,16 +195,17 @@ void blkf_disk_add(struct blkf_dev *dev)
 void blkf_disk_destroy(struct blkf_dev *dev)
 {
 	struct gendisk *disk = dev->disk;
+	bool in_use;
 
 	if (!disk) {
 		blkf_queues_down(dev, BLKF_DOWN_FAIL);
 		return;
 	}
-	if (blkf_dev_cancel_work(dev, &dev->add_work))
-		blkf_adding(-1);
 	/* requests kept for a backend to come back would be waited for */
 	if (dev->quiesced)
 		blkf_queues_down(dev, BLKF_DOWN_FAIL);
+	if (blkf_dev_cancel_work(dev, &dev->add_work))
+		blkf_adding(-1);
 
 	/* the rings are up: what openers have written still gets out */
 	disk_del(disk, dev->added);
@@ -180,6 +214,12 @@ void blkf_disk_destroy(struct blkf_dev *dev)
 	mutex_unlock(&dev->queues_mutex);
 	blkf_queues_down(dev, BLKF_DOWN_FAIL);
 	blkf_dev_cancel_work(dev, &dev->limits_work);
+
+	spin_lock(&dev->open_lock);
+	in_use = dev->openers;
+	spin_unlock(&dev->open_lock);
+	if (!in_use)
+		disk_disown(disk);
 
 	mutex_lock(&dev->queues_mutex);
 	dev->disk = NULL;

@@ -196,9 +196,15 @@ static void queue_take_back(struct blkf_queue *q, struct blkf_shadow *sh)
 		if (pvhvm_grant_end(p->ref)) {
 			pvhvm_grant_put(&q->grants, p->ref);
 		} else {
-			/* the request's owner has no say over its page now */
-			get_page(p->page);
-			pvhvm_grant_park(&q->grants, p->ref, p->page);
+			/*
+			 * The request's owner has no say over its page now.
+			 * One of the slab's may have no count to take part in.
+			 */
+			struct page *head = compound_head(p->page);
+
+			pvhvm_grant_park(&q->grants, p->ref,
+					 get_page_unless_zero(head) ?
+					 head : NULL);
 		}
 	}
 	while (sh->nr)
@@ -478,6 +484,7 @@ void blkf_queues_down(struct blkf_dev *dev, enum blkf_down how)
 	WRITE_ONCE(dev->kept, how == BLKF_DOWN_KEEP);
 	smp_wmb(); /* pairs with request_refuse() */
 	WRITE_ONCE(dev->live, false);
+	blkf_identity_twin(dev, false);
 	queues_quiesce_locked(dev);
 	for (i = 0; i < dev->nr_queues_max; i++)
 		if (dev->queue[i].up)

@@ -90,7 +90,8 @@ static inline void disk_fill_limits(struct queue_limits *lim,
 	lim->max_segment_size = d->segment_size;
 	lim->max_segments = d->max_segments;
 	lim->max_hw_sectors = d->max_hw_sectors;
-	lim->dma_alignment = SECTOR_SIZE - 1;
+	/* so is each piece of a page a number of whole sectors */
+	lim->dma_alignment = d->logical_block_size - 1;
 	lim->max_hw_discard_sectors = d->max_discard_sectors;
 	lim->discard_granularity = d->discard_granularity;
 	lim->discard_alignment = d->discard_alignment;
@@ -181,7 +182,7 @@ static inline int disk_apply_limits(struct gendisk *disk,
 	blk_queue_max_segment_size(q, d->segment_size);
 	blk_queue_max_segments(q, d->max_segments);
 	blk_queue_max_hw_sectors(q, d->max_hw_sectors);
-	blk_queue_dma_alignment(q, SECTOR_SIZE - 1);
+	blk_queue_dma_alignment(q, d->logical_block_size - 1);
 	disk_apply_discard(q, d);
 	blk_queue_flag_set(QUEUE_FLAG_NONROT, q);
 	blk_queue_write_cache(q, d->write_cache, false);
