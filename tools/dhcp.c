@@ -173,6 +173,21 @@ static char **dhcpcd_argv(char *const title[], const char *name)
 	return argv;
 }
 
+/* Its file; an upgrade has put a new one in the place of what still runs. */
+static char *program_of(pid_t pid, const char *called)
+{
+	static const char gone[] = " (deleted)";
+	char *path = proc_link(pid, "exe");
+	size_t len = path ? strlen(path) : 0;
+
+	if (len > strlen(gone) && !strcmp(path + len - strlen(gone), gone))
+		path[len - strlen(gone)] = '\0';
+	if (path && !access(path, X_OK))
+		return path;
+	free(path);
+	return text_copy(called);
+}
+
 static void add(struct dhcp_clients *clients, pid_t pid, char **argv, bool ends_itself)
 {
 	struct dhcp_client *c;
@@ -180,11 +195,9 @@ static void add(struct dhcp_clients *clients, pid_t pid, char **argv, bool ends_
 	clients->v = text_grow(clients->v, clients->n + 1, sizeof(*clients->v));
 	c = &clients->v[clients->n++];
 	*c = (struct dhcp_client) {
-		.pid = pid, .program = proc_link(pid, "exe"), .argv = argv,
+		.pid = pid, .program = program_of(pid, argv[0]), .argv = argv,
 		.cgroup = cgroup_of(pid), .ends_itself = ends_itself,
 	};
-	if (!c->program)
-		c->program = text_copy(argv[0]);
 }
 
 static bool known(const struct dhcp_clients *clients, pid_t pid)

@@ -180,6 +180,21 @@ static int hold_again(void *arg, struct why *why)
 	return PVHVM_OK;
 }
 
+/*
+ * Until udev has seen the disk, what waits for one of its links or for its
+ * device unit would find neither half. If it never does, so be it.
+ */
+static void wait_for_udev(const struct disk_switch *ds, double end)
+{
+	char number[24];
+
+	if (!sysfs_exists("/run/udev/control") ||
+	    !sysfs_read(number, sizeof(number), "/sys/block/%s/dev", ds->pv_name))
+		return;
+	while (!sysfs_exists("/run/udev/data/b%s", number) && text_now() < end)
+		usleep(POLL_US);
+}
+
 static int wait_for_pv(void *arg, struct why *why)
 {
 	struct disk_switch *ds = arg;
@@ -199,6 +214,7 @@ static int wait_for_pv(void *arg, struct why *why)
 		return why_set(why, PVHVM_FAILED,
 			       "%s has %llu sectors but %s had %llu: they are not the same disk",
 			       ds->pv_name, sectors, ds->name, ds->sectors);
+	wait_for_udev(ds, end);
 	return PVHVM_OK;
 }
 

@@ -46,6 +46,20 @@ static void find_peer(struct nic_switch *ns)
 	}
 }
 
+/* Somebody uses it in place of the emulated one, whose settings would end that. */
+static bool twin_has_the_network(const struct nic_switch *ns)
+{
+	if (ns->cfg.flags & IFF_UP || !(ns->pv_cfg.flags & IFF_UP))
+		return false;
+	for (int i = 0; i < ns->pv_cfg.addrs.n; i++) {
+		const struct ifaddrmsg *ifa = nlmsg_data(ns->pv_cfg.addrs.v[i]);
+
+		if (ifa->ifa_scope < RT_SCOPE_LINK)
+			return true;
+	}
+	return false;
+}
+
 int nic_begin(struct nic_switch *ns, struct netlink *nl, const struct nic *nic,
 	      bool probe, double wait, struct why *why)
 {
@@ -74,6 +88,10 @@ int nic_begin(struct nic_switch *ns, struct netlink *nl, const struct nic *nic,
 		return why_set(why, PVHVM_REFUSED,
 			       "the PV twin %s of %s is a port of %s already: take it out first",
 			       ns->pv_name, ns->name, ns->pv_cfg.master_name);
+	if (twin_has_the_network(ns))
+		return why_set(why, PVHVM_REFUSED,
+			       "%s is down, but its PV twin %s is up and has addresses: bring %s up, or take %s down, then switch again",
+			       ns->name, ns->pv_name, ns->name, ns->pv_name);
 	ns->network_manager = networkmanager_has(ns->name);
 	if (probe && (ns->cfg.flags & IFF_UP))
 		find_peer(ns);

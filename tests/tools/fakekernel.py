@@ -98,6 +98,7 @@ def hold(root, conf, path, value):
             return 0
         (d / "block" / name).mkdir(parents=True)
         (d / "block" / name / "size").write_text(f"{conf.get('pv_sectors', sectors)}\n")
+        (d / "block" / name / "dev").write_text("202:0\n")
         os.symlink(os.path.relpath(d / "block" / name, root / "sys/block"), root / "sys/block" / name)
     else:
         (d / "state").write_text("initialising\n")

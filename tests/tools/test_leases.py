@@ -76,18 +76,31 @@ def lease(tree, net, tmp_path, request):
     print((tmp_path / "client.log").read_text())
 
 
-@pytest.mark.parametrize("lease", CLIENTS, indirect=True)
-def test_lease_is_renewed(tree, net, lease):
-    """Its client spoke by the emulated interface, which is gone."""
+def switch_and_see_it_stay(tree, net, lease):
     address = re.search(r"inet (10\.9\.0\.5\d)", net.g("addr", "show", "eth0"))[1]
     p = tree.pvhvm("switch", check=0)
     assert p.stderr == ""
-    assert ("anew" in p.stdout) == (lease != "udhcpc")
     until = time.time() + 1.5 * LEASES[lease]
     while time.time() < until:
         now = net.g("addr", "show", "eth0")
         assert address in now, now
         time.sleep(0.1)
+    return p
+
+
+@pytest.mark.parametrize("lease", CLIENTS, indirect=True)
+def test_lease_is_renewed(tree, net, lease):
+    """Its client spoke by the emulated interface, which is gone."""
+    p = switch_and_see_it_stay(tree, net, lease)
+    assert ("anew" in p.stdout) == (lease != "udhcpc")
+
+
+@pytest.mark.parametrize("lease", ["dhclient"], indirect=True)
+def test_client_that_was_upgraded(tree, net, tmp_path, lease):
+    """What still runs is of a file that is gone; another one has its name."""
+    (tmp_path / "dhclient").unlink()
+    shutil.copy("/sbin/dhclient", tmp_path)
+    assert "anew" in switch_and_see_it_stay(tree, net, lease).stdout
 
 
 @pytest.mark.parametrize("lease", ["dhclient"], indirect=True)

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import threading
 import time
 
 import pytest
@@ -31,6 +32,14 @@ def state(tree):
     return (sorted(os.listdir(tree.root / "sys/block")),
             tree.get("sys/bus/pvhvm/devices/vbd-832/hold"),
             (tree.root / "etc/pvhvm/switch.conf").exists())
+
+
+def test_subsystem_as_in_xcp_ng(disk):
+    """QEMU's devices bear Xen's there; the platform device itself is none of them."""
+    for f in (disk.root / "sys/bus/pci/devices").iterdir():
+        (f / "subsystem_vendor").write_text("0x5853\n")
+        (f / "subsystem_device").write_text("0x0001\n")
+    test_replaced(disk)
 
 
 def test_replaced(disk):
@@ -284,6 +293,22 @@ def test_boot(disk):
     disk.put("etc/pvhvm/switch.conf", "disk 832\n")
     p = switch(disk, "--boot", check=0)
     assert "sdb is now xvdb" in p.stdout
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_udev_is_waited_for(disk, comes):
+    """At boot the mounts come next, by links that udev has to make; a udev that does not is no reason to fail."""
+    disk.put("run/udev/control", "")
+    seen = disk.root / "run/udev/data/b202:0"
+    seen.parent.mkdir()
+    maker = threading.Timer(1.5, seen.touch)
+    if comes:
+        maker.start()
+    start = time.monotonic()
+    switch(disk, "--disk", "sdb", "--wait", "4", check=0)
+    took = time.monotonic() - start
+    assert (1.4 < took < 4) if comes else took >= 4, took
+    assert seen.exists() == comes
 
 
 def test_boot_when_the_initramfs_did_it(disk):
