@@ -64,7 +64,7 @@ def parameters(m):
 
 
 def whole_life():
-    """install (signed with the machine's own key; parameters as documented), upgrade, downgrade, remove, purge"""
+    """install (signed with the machine's own key; parameters as documented), upgrade, downgrade, remove, again, purge"""
     with debianroot.machine() as m:
         m.put(*DEB.glob("*.deb"), *debs_of_next())
         m.path("/var/lib/dkms").mkdir(exist_ok=True)
@@ -88,6 +88,11 @@ def whole_life():
         m.path("/etc/pvhvm/switch.conf").write_text("nic 00:16:3e:00:00:01\n")
         m.sh("dpkg -r pvhvm-dkms pvhvm-tools")
         assert not m.built() and m.path("/etc/pvhvm/switch.conf").exists()
+        install(m)
+        at_boot = m.path("/etc/systemd/system/sysinit.target.wants/pvhvm-switch.service")
+        assert at_boot.is_symlink(), "what was switched for good is not switched any more"
+        m.sh("dpkg -r pvhvm-dkms")
+        assert not at_boot.is_symlink()
         m.sh("dpkg -P pvhvm-dkms pvhvm-tools")
         assert m.remains() == before, f"left: {m.remains()}"
 
