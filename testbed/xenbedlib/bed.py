@@ -454,7 +454,6 @@ class Bed:
         if not line or "p" in line[0].split()[4]:
             return found
         try:
-            # not once only: what is sent while the guest sees one connection go and another come is lost
             agent.hello(30)
             text = agent.run("dmesg", stall=60).out
             found += watch.scan("guest", watch.after_mark(text, mark) if mark else text)

@@ -188,12 +188,14 @@ class Channel:
         except OSError as e:
             raise LineDown(f"{self.where}: line lost ({e})") from e
 
-    def try_hello(self, timeout):
-        """Connects and greets; True if the agent answered in time."""
-        self.close()
+    def try_hello(self, timeout, anew=True):
+        """Greets, by a new connection or by the one there is; True if the agent answered in time."""
+        if anew:
+            self.close()
         try:
-            stream = self._connect(timeout)
-            self._wire = _Wire(_Relay(stream, self._relay) if self._relay else stream)
+            if not self._wire:
+                stream = self._connect(timeout)
+                self._wire = _Wire(_Relay(stream, self._relay) if self._relay else stream)
             nonce = os.urandom(8)
             self._send(HELLO, 0, nonce)
             until = time.monotonic() + timeout
@@ -202,23 +204,27 @@ class Channel:
                 if frame and frame[0] == HELLO and frame[2] == nonce:
                     return True
         except (OSError, LineDown):
-            pass
-        self.close()
+            self.close()
         return False
 
     def hello(self, total, alive=None):
         """Greets until the agent answers.
 
+        Twice by each connection, the one there is being the first: to make one takes time
+        where the host is slow, and what is sent while the guest sees one go and another come is lost.
         alive() says whether there was a sign of life since the last call; it
         keeps us waiting up to total seconds, without it we wait total at most.
         """
         start = last = time.monotonic()
         wait = 2.0
-        while not self.try_hello(wait):
+        tries = 0
+        while not self.try_hello(wait, anew=tries > 0 and tries % 2 == 0):
+            tries += 1
             now = time.monotonic()
             if alive and alive():
                 last = now
             if now - start > total or (alive and now - last > max(120.0, total / 4)):
+                self.close()
                 raise LineDown(f"{self.where}: no answer from its agent for {now - start:.0f} s")
             wait = min(8.0, wait * 1.5)
             time.sleep(0.5)
