@@ -582,7 +582,7 @@ def test_twin_in_use_instead(one):
     net.g("link", "set", "pv0", "up")
     net.g("addr", "add", "10.9.0.7/24", "dev", "pv0")
     before = picture(net)
-    p = tree.pvhvm("switch", netns=net.guest, check=5)
+    p = tree.pvhvm("switch", "--nic", "eth0", netns=net.guest, check=5)
     assert "eth0 is down, but its PV twin pv0 is up and has addresses" in p.stderr and same(net, before)
     net.g("link", "set", "pv0", "down")
     tree.pvhvm("switch", netns=net.guest, check=0)
