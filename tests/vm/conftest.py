@@ -28,6 +28,11 @@ def modules():
 
 
 @pytest.fixture(scope="session")
+def relabel():
+    return guestmodules.build_relabel(KERNEL)
+
+
+@pytest.fixture(scope="session")
 def tool():
     return guestmodules.build_tool()
 

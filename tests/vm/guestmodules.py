@@ -78,14 +78,14 @@ def build_modules(kernel=""):
     return [str(path) for path in found]
 
 
-def build_relabel():
-    """The module relabel.ko, for guests with dom0's kernel."""
+def build_relabel(kernel=""):
+    """The module relabel.ko, for guests with dom0's kernel or the debug kernel."""
     root = images.debian_root()
-    _, kdir, _ = _kernel(root, False)
-    src = OUT / "relabel"
+    name, kdir, mounts = _kernel(root, kernel == "debug")
+    src = OUT / f"relabel-{name}"
     src.mkdir(parents=True, exist_ok=True)
     subprocess.run(["rsync", "-rlpc", f"{pathlib.Path(__file__).parent}/relabel/", str(src)], check=True)
-    _in_root(root, f"make -C {kdir} M=/mnt modules", [(src, "mnt")])
+    _in_root(root, f"make -C {kdir} M=/mnt modules", [(src, "mnt"), *mounts])
     return str(src / "relabel.ko")
 
 

@@ -125,10 +125,10 @@ def test_rollback_of_each_step(switchable):
 
 
 @pytest.mark.fresh
-def test_subsystem_as_in_xcp_ng(guest, tool):
+def test_subsystem_as_in_xcp_ng(guest, tool, relabel):
     """There QEMU's devices bear Xen's subsystem: they are known, the PV disk is held, and the card changes over."""
     bring_tool(guest, tool)
-    guest.bed.push_guest([guestmodules.build_relabel()], dest="/payload/relabel")
+    guest.bed.push_guest([relabel], dest="/payload/relabel")
     guest.sh("insmod /payload/relabel/relabel.ko")
     assert guest.sh("cat /sys/class/net/eth0/device/subsystem_vendor /sys/block/sda/../../../../../../subsystem_vendor") == "0x5853\n0x5853"
     guest.load()
