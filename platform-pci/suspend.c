@@ -265,6 +265,7 @@ unsigned int suspend_count(void)
 int suspend_init(void)
 {
 	count = 0;
+	/* it waits for the bus's queue, which is not for reclaim */
 	suspend_wq = alloc_ordered_workqueue("pvhvm-suspend", 0);
 	return suspend_wq ? 0 : -ENOMEM;
 }

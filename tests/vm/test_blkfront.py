@@ -102,13 +102,18 @@ def test_unload_leaves_nothing(guest):
     assert (guest.numbers("grants")["used"], guest.numbers("ports")["used"]) == before
 
 
+def attach_extra(guest):
+    """A disk that xl attaches, xvdx."""
+    guest.bed.dom0("truncate -s 64M /bed/extra.img; ln -sfn $(losetup -f --show /bed/extra.img) /bed/extra")
+    guest.bed.xl("block-attach guest format=raw,vdev=xvdx,access=rw,target=/bed/extra", stall=120)
+    guest.wait("[ -b /dev/xvdx ]", 60)
+
+
 @pytest.mark.fresh
 def test_block_attach_detach(guest):
     """A disk that xl attaches appears at once; detach waits while it is open."""
     guest.load()
-    guest.bed.dom0("truncate -s 64M /bed/extra.img; ln -sfn $(losetup -f --show /bed/extra.img) /bed/extra")
-    guest.bed.xl("block-attach guest format=raw,vdev=xvdx,access=rw,target=/bed/extra", stall=120)
-    guest.wait("[ -b /dev/xvdx ]", 60)
+    attach_extra(guest)
     guest.sh("dd if=/dev/xvdx of=/dev/null bs=1M count=4 iflag=direct 2>/dev/null")
     guest.sh("(exec 3</dev/xvdx; sleep 5) >/dev/null 2>&1 &")
     guest.bed.xl("block-detach guest xvdx", check=False, stall=120, total=300)

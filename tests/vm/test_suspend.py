@@ -7,7 +7,7 @@ import time
 import pytest
 
 from netstat import backend
-from test_blkfront import switch_by_hand
+from test_blkfront import attach_extra, switch_by_hand
 from test_netfront import DOM0, pv_up
 
 pytestmark = pytest.mark.fresh
@@ -218,9 +218,7 @@ AS_THE_TOOLSTACK_WANTS = ("n=0; for i in $(xenstore-list cpu); do [ $(xenstore-r
 def test_disk_taken_away_before_it_runs(guest):
     """The toolstack detaches a disk of a guest that is restored and still paused: what was being written fails, and ends."""
     guest.load()
-    guest.bed.dom0("truncate -s 64M /bed/extra.img; ln -sfn $(losetup -f --show /bed/extra.img) /bed/extra")
-    guest.bed.xl("block-attach guest format=raw,vdev=xvdx,access=rw,target=/bed/extra", stall=120)
-    guest.wait("[ -b /dev/xvdx ]", 60)
+    attach_extra(guest)
     guest.sh("(while dd if=/dev/zero of=/dev/xvdx bs=64k count=1024 oflag=direct conv=nocreat; do :; done; echo over >/tmp/dd.over) >/dev/null 2>&1 &")
 
     def between():
