@@ -4,10 +4,13 @@ import pathlib
 
 import pytest
 
+import guestmodules
 from netstat import DOM0, backend
 from test_blkfront import back, switch_by_hand
 from test_netfront import pv_up
 from xenbedlib.guestcfg import GuestConfig
+
+HERE = pathlib.Path(__file__).resolve().parent
 
 
 @pytest.mark.core
@@ -23,6 +26,17 @@ def test_stock_xenstore_clients(guest):
     guest.sh("xenstore-rm data/pvhvm-test")
     assert guest.try_sh("xenstore-read data/pvhvm-test").code != 0
     assert len(guest.sh(f"xenstore-ls /local/domain/{domid}").splitlines()) > 10
+
+
+@pytest.mark.fresh
+@pytest.mark.state("debian")
+def test_client_of_another_hand(guest):
+    """Debian's python3-pyxs: threads, transactions and watches on one connection."""
+    guest.load("platform", "xenbus")
+    package = guestmodules.unpacked("python3-pyxs") / "usr/lib/python3/dist-packages/pyxs"
+    guest.bed.push_guest([str(package), str(HERE / "pyxsclient.py")], dest="/payload/client")
+    print(guest.sh("timeout 120 python3 /payload/client/pyxsclient.py", stall=150))
+    guest.unload("xenbus", "platform")
 
 
 def test_watch_from_dom0(guest):
@@ -135,7 +149,7 @@ def test_no_answer_is_no_news(guest):
     """xenstored falls silent when a backend's state may have changed: the disk works on, and so does xenstore later."""
     guest.load(xenbus_request_timeout="5")
     dev = "/dev/" + switch_by_hand(guest)
-    guest.bed.push_dom0([str(pathlib.Path(__file__).parent / "silence.py")], "/run")
+    guest.bed.push_dom0([str(HERE / "silence.py")], "/run")
     domid = guest.sh("xenstore-read domid")
     guest.bed.dom0(f"python3 /run/silence.py {domid} /local/domain/0/backend/vbd/{domid}/768/state 8", stall=60)
     assert "state cannot be read" in guest.dmesg()
@@ -151,8 +165,7 @@ BEGIN = r"printf '\6\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0' >&3; dd bs=4096 count=1 <&
 def test_transactions_that_begin_too_late(guest):
     """xenstored lets a guest have ten or so at a time: one that begins when nobody waits for it any more is ended."""
     guest.load("platform", "xenbus")
-    here = pathlib.Path(__file__).parent
-    guest.bed.push_dom0([str(here / "latereply.py"), str(here / "fakeback.py")], "/run")
+    guest.bed.push_dom0([str(HERE / "latereply.py"), str(HERE / "fakeback.py")], "/run")
     domid = guest.sh("xenstore-read domid")
     begun = guest.sh(f"exec 3<>/dev/xen/xenbus; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do {BEGIN}; done; sleep 300 >/dev/null 2>&1 &").split()
     assert len(begun) == 12 and all(txn.isdigit() for txn in begun[:10]) and begun[11] == "EQUOTA", begun
@@ -174,8 +187,7 @@ def test_a_ring_out_of_bounds(guest):
     name = pv_up(guest, xenbus_request_timeout="10")
     guest.load("blkfront")
     dev = "/dev/" + switch_by_hand(guest)
-    here = pathlib.Path(__file__).parent
-    guest.bed.push_dom0([str(here / "badring.py"), str(here / "fakeback.py")], "/run")
+    guest.bed.push_dom0([str(HERE / "badring.py"), str(HERE / "fakeback.py")], "/run")
     guest.sh("(dd if=/dev/xen/xenbus of=/dev/null bs=16 count=1 2>/tmp/reader; echo ended >>/tmp/reader) & sleep 1")
     domid = guest.sh("xenstore-read domid")
     # somebody is always about to write
