@@ -109,9 +109,8 @@ struct netf_tx_slot {
  * @slots_max: data slots the backend accepts in one packet
  * @bounce: packets are copied into the slots' own pages
  * @pushed: requests published
- * @urgent: index after the last request whose buffer somebody waits for
- * @urgent_in: such requests, ever; @urgent_told of them before the last flush,
- *	@urgent_out of them are answered
+ * @urgent_in: requests whose buffers somebody waits for, ever; @urgent_told of
+ *	them before the last flush, @urgent_out of them are answered
  * @extras_in: ring slots filled with extras, ever; @extras_out of them are
  *	answered
  * @unsent: packets since the last flush
@@ -133,7 +132,6 @@ struct netf_tx {
 	/* sender, under the transmit lock */
 	RING_IDX prod ____cacheline_aligned_in_smp;
 	RING_IDX pushed;
-	RING_IDX urgent;
 	u32 urgent_in;
 	u32 urgent_told;
 	u32 id_head;

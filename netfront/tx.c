@@ -55,7 +55,6 @@ static void tx_advance(struct netf_tx *tx)
 /* A packet of so many slots was put whose memory belongs to somebody. */
 static void tx_note_urgent(struct netf_tx *tx, unsigned int slots)
 {
-	tx->urgent = tx->prod;
 	WRITE_ONCE(tx->urgent_in, tx->urgent_in + slots);
 }
 
@@ -457,7 +456,7 @@ void netf_tx_flush(struct netf_queue *q)
 {
 	struct netf_tx *tx = &q->tx;
 	struct netif_tx_sring *sring = tx->sring;
-	RING_IDX old = tx->pushed, new = tx->prod, urgent = tx->urgent;
+	RING_IDX old = tx->pushed, new = tx->prod, cons, event;
 	bool waited = tx->urgent_in != tx->urgent_told;
 
 	tx->deferred = false;
@@ -490,12 +489,17 @@ void netf_tx_flush(struct netf_queue *q)
 	 * least one of us sees the other. Once for each is enough: whatever is
 	 * asked for later has seen it.
 	 */
-	if (!waited || likely(tx->urgent_in == READ_ONCE(tx->urgent_out) ||
-			      !netf_after(READ_ONCE(sring->rsp_event), urgent)))
+	if (!waited)
 		return;
-	WRITE_ONCE(sring->rsp_event, urgent);
+	/* in this order: what is answered meanwhile errs to the near side */
+	cons = smp_load_acquire(&tx->cons);
+	event = netf_tx_event(cons, tx->urgent_in - READ_ONCE(tx->urgent_out),
+			      READ_ONCE(q->nd->tx_frames));
+	if (likely(!netf_after(READ_ONCE(sring->rsp_event), event)))
+		return;
+	WRITE_ONCE(sring->rsp_event, event);
 	virt_mb();	/* ask for an event first, then look what came before it */
-	if (!netf_after(urgent, READ_ONCE(sring->rsp_prod)))
+	if (!netf_after(event, READ_ONCE(sring->rsp_prod)))
 		napi_schedule(&q->napi);
 }
 
