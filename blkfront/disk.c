@@ -13,20 +13,7 @@
  * Who opens a disk may have found it before it was deleted, and come here
  * after its device is gone (5.10 does not look again). Then it has no owner.
  */
-static DEFINE_SPINLOCK(disk_owner_lock);
-
-/* A reference, or NULL. */
-static struct blkf_dev *disk_owner(struct gendisk *disk)
-{
-	struct blkf_dev *dev;
-
-	spin_lock(&disk_owner_lock);
-	dev = disk->private_data;
-	if (dev)
-		blkf_dev_get(dev);
-	spin_unlock(&disk_owner_lock);
-	return dev;
-}
+static DEFINE_SPINLOCK(disk_owner_lock);	/* taken before open_lock */
 
 /* Nobody has it open, and nobody will. */
 static void disk_disown(struct gendisk *disk)
@@ -38,19 +25,22 @@ static void disk_disown(struct gendisk *disk)
 
 static int disk_open(struct gendisk *disk, blk_mode_t mode)
 {
-	struct blkf_dev *dev = disk_owner(disk);
-	int err = 0;
+	struct blkf_dev *dev;
+	int err = -ENXIO;
 
-	if (!dev)
-		return -ENXIO;
-	spin_lock(&dev->open_lock);
-	if (dev->closing)
-		err = -ENXIO;
-	else
-		dev->openers++;
-	spin_unlock(&dev->open_lock);
-	if (err)
-		blkf_dev_put(dev);
+	/* counted while it is this disk's owner: it may make another one */
+	spin_lock(&disk_owner_lock);
+	dev = disk->private_data;
+	if (dev) {
+		spin_lock(&dev->open_lock);
+		if (!dev->closing) {
+			blkf_dev_get(dev);
+			dev->openers++;
+			err = 0;
+		}
+		spin_unlock(&dev->open_lock);
+	}
+	spin_unlock(&disk_owner_lock);
 	return err;
 }
 
@@ -63,7 +53,8 @@ static void disk_release(struct gendisk *disk)
 	last = !--dev->openers;
 	if (last)
 		blkf_dev_last_closed(dev);
-	last = last && dev->closing;
+	/* until then sysfs reads it; blkf_disk_destroy() looks at openers later */
+	last = last && READ_ONCE(dev->deleted);
 	spin_unlock(&dev->open_lock);
 	if (last)
 		disk_disown(disk);
@@ -210,7 +201,7 @@ void blkf_disk_destroy(struct blkf_dev *dev)
 	/* the rings are up: what openers have written still gets out */
 	disk_del(disk, dev->added);
 	mutex_lock(&dev->queues_mutex);
-	dev->deleted = true;
+	WRITE_ONCE(dev->deleted, true);
 	mutex_unlock(&dev->queues_mutex);
 	blkf_queues_down(dev, BLKF_DOWN_FAIL);
 	blkf_dev_cancel_work(dev, &dev->limits_work);
