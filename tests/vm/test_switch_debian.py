@@ -6,6 +6,8 @@ import pathlib
 import pytest
 
 import guestmodules
+from test_blkfront import switch_by_hand
+from test_blkfront_fake import PAGE83
 from test_switch import gaps
 
 UDEV = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "udev"
@@ -39,6 +41,38 @@ def install_udev(guest):
     guest.bed.push_guest(sorted(UDEV.iterdir()), dest="/payload/udev")
     guest.sh("mkdir -p /run/systemd/network /run/udev/rules.d; cp /payload/udev/*.rules /run/udev/rules.d/; "
              "cp /payload/udev/*.link /payload/udev/*.network /run/systemd/network/; udevadm control --reload")
+
+
+# one partition, of 32 MB, from the first megabyte on
+PARTITION = "printf '\\0\\0\\0\\0\\203\\0\\0\\0\\0\\10\\0\\0\\0\\0\\1\\0' | dd of={0} bs=1 seek=446 conv=notrunc status=none; " \
+            "printf '\\125\\252' | dd of={0} bs=1 seek=510 conv=notrunc status=none"
+LINKS = ("by-path/xen-vbd-832", "by-id/xen-AB_12_3", "by-id/wwn-naa.600abcdef0000001")
+FSID = "6d1d5a2e-0c1c-4a53-9f0e-5f2b3c0c9a11"
+
+
+@pytest.mark.fresh
+@pytest.mark.state("debian")
+def test_udev_rules(guest):
+    """A PV disk has its links. The twin of a card is called pvN, whatever names cards by MAC address. udev has no complaint."""
+    install_udev(guest)
+    guest.sh("printf 'SUBSYSTEM==\"net\", ACTION==\"add\", ATTR{address}==\"%s\", NAME=\"lan0\"\\n' $(cat /sys/class/net/eth0/address) "
+             ">/run/udev/rules.d/70-persistent-net.rules; udevadm control --reload")
+    guest.load("platform", "xenbus", "netfront")
+    guest.wait_connected("vif-0")
+    guest.sh("udevadm settle", stall=120)
+    assert guest.pv_nic() == "pv0"
+    guest.sh(PARTITION.format("/dev/sdb"))
+    path = guest.device("vbd-832", "otherend")
+    guest.bed.dom0(f"xenstore-write {path}/serial ' AB 12/3 ' {path}/sm-data/scsi/0x12/0x83 {PAGE83}")
+    guest.load("blkfront")
+    assert switch_by_hand(guest, "vbd-832", "sdb") == "xvdb"
+    guest.wait("[ -b /dev/xvdb1 ]")
+    guest.sh(f"mkfs.ext4 -q -U {FSID} /dev/xvdb1; udevadm settle", stall=120)
+    for link in LINKS:
+        assert guest.sh(f"readlink -f /dev/disk/{link} /dev/disk/{link}-part1") == "/dev/xvdb\n/dev/xvdb1"
+    assert guest.sh(f"readlink -f /dev/disk/by-uuid/{FSID}") == "/dev/xvdb1"
+    said = guest.try_sh("journalctl -b --no-pager -t systemd-udevd -t udevd | grep pvhvm").out
+    assert not said.strip(), said
 
 
 # by the address that both cards have, as cloud-init and netplan do it
