@@ -46,13 +46,13 @@ static void find_peer(struct nic_switch *ns)
 	}
 }
 
-/* Somebody uses it in place of the emulated one, whose settings would end that. */
-static bool twin_has_the_network(const struct nic_switch *ns)
+/* Up, and with an address that reaches further than the link. */
+static bool configured(const struct netcfg *cfg)
 {
-	if (ns->cfg.flags & IFF_UP || !(ns->pv_cfg.flags & IFF_UP))
+	if (!(cfg->flags & IFF_UP))
 		return false;
-	for (int i = 0; i < ns->pv_cfg.addrs.n; i++) {
-		const struct ifaddrmsg *ifa = nlmsg_data(ns->pv_cfg.addrs.v[i]);
+	for (int i = 0; i < cfg->addrs.n; i++) {
+		const struct ifaddrmsg *ifa = nlmsg_data(cfg->addrs.v[i]);
 
 		if (ifa->ifa_scope < RT_SCOPE_LINK)
 			return true;
@@ -88,9 +88,10 @@ int nic_begin(struct nic_switch *ns, struct netlink *nl, const struct nic *nic,
 		return why_set(why, PVHVM_REFUSED,
 			       "the PV twin %s of %s is a port of %s already: take it out first",
 			       ns->pv_name, ns->name, ns->pv_cfg.master_name);
-	if (twin_has_the_network(ns))
+	/* Somebody uses the twin instead, which settings of the emulated card would end. */
+	if (configured(&ns->pv_cfg) && !configured(&ns->cfg))
 		return why_set(why, PVHVM_REFUSED,
-			       "%s is down, but its PV twin %s is up and has addresses: bring %s up, or take %s down, then switch again",
+			       "%s has no address, but its PV twin %s is up and has: configure %s, or take %s down, then switch again",
 			       ns->name, ns->pv_name, ns->name, ns->pv_name);
 	ns->network_manager = networkmanager_has(ns->name);
 	if (probe && (ns->cfg.flags & IFF_UP))
