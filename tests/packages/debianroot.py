@@ -19,8 +19,8 @@ PACKAGES = """
     build-essential debhelper libjson-c-dev libnl-3-dev pkg-config lintian
     apt dkms linux-headers-amd64
 """.split()
-# dh_dkms has been in dkms itself before; rpmbuild does in the last what akmods does
-RELEASES = {"bullseye": [], "bookworm": ["dh-dkms"], "trixie": ["dh-dkms", "rpm"]}
+# dh_dkms has been in dkms itself before; bookworm's root is one without systemd; in the last rpmbuild does what akmods does, and udevadm verifies rules
+RELEASES = {"bullseye": ["systemd"], "bookworm": ["dh-dkms"], "trixie": ["dh-dkms", "systemd", "udev", "rpm"]}
 
 
 def of_release(suite):

@@ -53,6 +53,11 @@ def version_of(m, module):
     return m.sh(f"modinfo -k {m.release()} -F version {module}").strip()
 
 
+def at_boot(m):
+    """Is the switch enabled?"""
+    return m.path("/etc/systemd/system/sysinit.target.wants/pvhvm-switch.service").is_symlink()
+
+
 def parameters(m):
     """What modinfo tells of the built modules is what docs/parameters.md has."""
     text = (TOP / "docs/parameters.md").read_text()
@@ -86,13 +91,18 @@ def whole_life():
         assert m.built() == sorted(MODULES) and version_of(m, MODULES[0]) == VERSION, "not downgraded"
         m.path("/etc/pvhvm").mkdir()
         m.path("/etc/pvhvm/switch.conf").write_text("nic 00:16:3e:00:00:01\n")
+        m.sh("systemctl enable pvhvm-switch.service; mkdir -p /var/lib/prometheus/node-exporter; touch /var/lib/prometheus/node-exporter/pvhvm.prom")
+        assert at_boot(m)
         m.sh("dpkg -r pvhvm-dkms pvhvm-tools")
-        assert not m.built() and m.path("/etc/pvhvm/switch.conf").exists()
+        assert not m.built() and not at_boot(m) and m.path("/etc/pvhvm/switch.conf").exists()
+        assert not m.sh("ls /var/lib/prometheus/node-exporter"), "counters that nobody renews"
         install(m)
-        at_boot = m.path("/etc/systemd/system/sysinit.target.wants/pvhvm-switch.service")
-        assert at_boot.is_symlink(), "what was switched for good is not switched any more"
-        m.sh("dpkg -r pvhvm-dkms")
-        assert not at_boot.is_symlink()
+        assert at_boot(m), "what was switched for good is not switched any more"
+        m.sh("systemctl disable pvhvm-switch.service")
+        install(m, NEXT)
+        assert not at_boot(m), "an upgrade enabled what the administrator has disabled"
+        m.sh("systemctl enable pvhvm-switch.service; dpkg -r pvhvm-dkms")
+        assert not at_boot(m)
         m.sh("dpkg -P pvhvm-dkms pvhvm-tools")
         assert m.remains() == before, f"left: {m.remains()}"
 

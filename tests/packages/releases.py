@@ -2,6 +2,7 @@
 """The .deb of each Debian release: built, looked at, installed and removed there, from the source archive alone."""
 import debianroot
 from harness import LOGS, MODULES, TOP, VERSION
+from life import at_boot
 
 
 def _life(suite):
@@ -21,6 +22,16 @@ def _life(suite):
         sh(f"dpkg -i /srv/pvhvm-dkms_{VERSION}_all.deb /srv/pvhvm-tools_{VERSION}_amd64.deb")
         assert m.built() == sorted(MODULES), f"built: {m.built()}"
         assert sh("pvhvm --version").strip() == f"pvhvm {VERSION}"
+        if "udev" in debianroot.RELEASES[suite]:
+            sh("udevadm verify /usr/lib/udev/rules.d/70-pvhvm.rules")
+        if "systemd" in debianroot.RELEASES[suite]:
+            # debhelpers differ in what they do to the unit of a package that goes and comes
+            m.path("/etc/pvhvm").mkdir()
+            m.path("/etc/pvhvm/switch.conf").write_text("nic 00:16:3e:00:00:01\n")
+            sh("systemctl enable pvhvm-switch.service; dpkg -r pvhvm-tools")
+            assert not at_boot(m)
+            sh(f"dpkg -i /srv/pvhvm-tools_{VERSION}_amd64.deb")
+            assert at_boot(m), "what was switched for good is not switched any more"
         sh("dpkg -P pvhvm-dkms pvhvm-tools")
         assert not m.built() and m.remains() == before, f"left: {m.built()} {m.remains()}"
 
