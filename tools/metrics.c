@@ -50,16 +50,40 @@ static void add(struct samples *s, enum sample_type type, const char *family, co
 }
 
 /* "used 9 parked 0 free 503": a sample for each pair. */
-static void add_pairs(struct samples *s, const char *family, const char *help, const char *pairs)
+static void add_pairs(struct samples *s, enum sample_type type, const char *family,
+		      const char *help, const char *pairs)
 {
+	const char *label = type == SAMPLE_GAUGE ? "state" : "kind";
 	char word[32];
 	double value;
 	int length;
 
 	while (sscanf(pairs, " %31s %lf%n", word, &value, &length) == 2) {
-		add(s, SAMPLE_GAUGE, family, help, value, "state", word, NULL);
 		pairs += length;
+		/* among states, and no state */
+		if (!strcmp(word, "rests"))
+			add(s, SAMPLE_COUNTER, "pvhvm_event_channel_rests_total",
+			    "How often a port rested that brought events without work.", value, NULL);
+		else
+			add(s, type, family, help, value, label, word, NULL);
 	}
+}
+
+/* The same of an attribute of the platform device. */
+static void add_counts(struct samples *s, const struct xen *xen, const char *attribute,
+		       const char *family, const char *help)
+{
+	char text[128];
+
+	if (sysfs_read(text, sizeof(text), "%s/pvhvm/%s", xen->platform, attribute))
+		add_pairs(s, SAMPLE_COUNTER, family, help, text);
+}
+
+static bool one_of(const char *name, const char *const *names)
+{
+	while (*names && strcmp(*names, name))
+		names++;
+	return *names;
 }
 
 static void look_at_xen(struct samples *s, const struct xen *xen)
@@ -72,8 +96,15 @@ static void look_at_xen(struct samples *s, const struct xen *xen)
 	for (int i = 0; i < XEN_MODULES; i++)
 		add(s, SAMPLE_GAUGE, "pvhvm_module_loaded", "Whether a module is loaded.",
 		    xen->modules[i].loaded, "module", xen->modules[i].name, NULL);
-	add_pairs(s, "pvhvm_grants", "Grant references by state.", xen->grants);
-	add_pairs(s, "pvhvm_event_channels", "Event channels by state.", xen->ports);
+	add_pairs(s, SAMPLE_GAUGE, "pvhvm_grants", "Grant references by state.", xen->grants);
+	add_pairs(s, SAMPLE_GAUGE, "pvhvm_event_channels", "Event channels by state.", xen->ports);
+	add_counts(s, xen, "timer", "pvhvm_timer_total",
+		   "Ticks' deadlines that Xen was told, spared, and met early.");
+	add_counts(s, xen, "ipis", "pvhvm_ipis_total",
+		   "Interrupts between CPUs, by the way they took.");
+	add(s, SAMPLE_COUNTER, "pvhvm_resumes_total",
+	    "How often the guest was restored or a suspend ended.",
+	    sysfs_number(0, "%s/pvhvm/resumes", xen->platform), NULL);
 	for (int i = 0; i < xen->nr_classes; i++) {
 		const struct xen_class *c = &xen->classes[i];
 
@@ -91,12 +122,12 @@ static void look_at_xen(struct samples *s, const struct xen *xen)
 static void look_at_xenstore(struct samples *s)
 {
 	static const char folder[] = "/sys/devices/pvhvm/xenstore";
-	static const char *const gauges[] = { "pending", "watches", "devices", "opens" };
+	static const char *const gauges[] = { "pending", "watches", "devices", "opens", NULL };
 	char **files = sysfs_list("%s", folder);
 	char text[128];
 
 	for (char **name = files; *name; name++) {
-		bool gauge = false;
+		bool gauge = one_of(*name, gauges);
 		char *family, *help;
 
 		if (!strcmp(*name, "broken")) {
@@ -106,8 +137,6 @@ static void look_at_xenstore(struct samples *s)
 			    !!strcmp(text, "no"), NULL);
 			continue;
 		}
-		for (size_t i = 0; i < sizeof(gauges) / sizeof(gauges[0]); i++)
-			gauge |= !strcmp(*name, gauges[i]);
 		family = text_printf("pvhvm_xenstore_%s%s", *name, gauge ? "" : "_total");
 		help = text_printf("The xenstore client's %s %s.", gauge ? "number of" : "counter",
 				   *name);
@@ -143,6 +172,8 @@ static const char *split_queue(const char *counter, char *queue, size_t size)
 
 static void look_at_nic(struct samples *s, const struct nic *nic)
 {
+	static const char *const gauges[] = { "tx_grants_used", "rx_grants_used", "tx_in_flight",
+					      "rx_posted", "tx_stopped", NULL };
 	struct ethstats stats;
 
 	look_at_state(s, nic->pvdev, nic->name, nic->state, nic->quarantined);
@@ -150,7 +181,7 @@ static void look_at_nic(struct samples *s, const struct nic *nic)
 	for (int i = 0; i < stats.count; i++) {
 		char queue[8], *family, *help;
 		const char *rest = split_queue(stats.names[i], queue, sizeof(queue));
-		bool gauge = strstr(rest, "_used");
+		bool gauge = one_of(rest, gauges);
 
 		family = text_printf("pvhvm_net_%s%s", rest, gauge ? "" : "_total");
 		help = text_printf("netfront's %s %s.", gauge ? "number of" : "counter", rest);
@@ -173,6 +204,9 @@ static void look_at_disk(struct samples *s, const struct disk *disk)
 	look_at_state(s, disk->pvdev, disk->name, disk->state, disk->quarantined);
 	add(s, SAMPLE_GAUGE, "pvhvm_disk_held", "Whether a PV disk waits for its emulated twin to go.",
 	    disk->held, "device", disk->pvdev, NULL);
+	add(s, SAMPLE_GAUGE, "pvhvm_disk_grants_held", "Pages that a PV disk's backend can reach now.",
+	    sysfs_number(0, "/sys/bus/pvhvm/devices/%s/grants_held", disk->pvdev),
+	    "device", disk->pvdev, "name", disk->name, NULL);
 	for (char **name = files; *name; name++) {
 		char *family = text_printf("pvhvm_disk_%s_total", *name);
 		char *help = text_printf("blkfront's counter %s.", *name);

@@ -85,7 +85,10 @@ class Tree:
         self.put(f"{d}/pvhvm/upcall", "vector")
         self.put(f"{d}/pvhvm/evtchn_abi", "fifo")
         self.put(f"{d}/pvhvm/grants", "used 9 parked 0 free 503 max 16384")
-        self.put(f"{d}/pvhvm/ports", "used 7 max 131072")
+        self.put(f"{d}/pvhvm/ports", "used 7 max 131072 rests 2")
+        self.put(f"{d}/pvhvm/timer", "told 5 saved 6 early 0")
+        self.put(f"{d}/pvhvm/ipis", "events 8 native 9 again 1")
+        self.put(f"{d}/pvhvm/resumes", "3")
         self.put(f"{d}/pvhvm/unplug", "ide-disks present emulated=1 twins=0\n"
                  "nics present emulated=1 twins=1\n")
         for n, name in enumerate(("requests", "replies", "timeouts", "watches", "devices")):

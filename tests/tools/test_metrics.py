@@ -40,7 +40,7 @@ def full(tree):
     tree.emulated_nic()
     tree.pv_nic()
     tree.put("sys/class/net/pv0/ethtool-S", "NIC statistics:\n     q0_tx_packets: 7\n     q1_tx_packets: 18446744073709\n"
-             "     q0_tx_grants_used: 3\n     odd-one: 4\n")
+             "     q0_tx_grants_used: 3\n     q0_tx_in_flight: 5\n     q0_rx_posted: 6\n     q0_tx_stopped: 2\n     odd-one: 4\n")
     tree.ide()
     tree.emulated_disk(1, "sdb", number="8:16")
     tree.vbd(832, "xvdb")
@@ -48,6 +48,7 @@ def full(tree):
         tree.vbd(vdev, f"xvd{vdev}", held=False)
         tree.put(f"sys/bus/pvhvm/devices/vbd-{vdev}/statistics/requests", requests)
         tree.put(f"sys/bus/pvhvm/devices/vbd-{vdev}/statistics/stop_ring_full", 0)
+        tree.put(f"sys/bus/pvhvm/devices/vbd-{vdev}/grants_held", 40)
 
 
 def test_everything(tree):
@@ -58,6 +59,8 @@ def test_everything(tree):
     assert m["pvhvm_module_loaded", 'module="pvhvm_netfront"'] == 1
     assert m["pvhvm_grants", 'state="used"'] == 9 and m["pvhvm_grants", 'state="max"'] == 16384
     assert m["pvhvm_event_channels", 'state="used"'] == 7
+    assert m["pvhvm_event_channel_rests_total", ""] == 2 and m["pvhvm_resumes_total", ""] == 3
+    assert m["pvhvm_timer_total", 'kind="saved"'] == 6 and m["pvhvm_ipis_total", 'kind="native"'] == 9
     assert m["pvhvm_emulated_devices", 'class="nics"'] == 1
     assert m["pvhvm_unplugged", 'class="nics"'] == 0
     assert m["pvhvm_xenstore_requests_total", ""] == 100 and m["pvhvm_xenstore_watches", ""] == 103
@@ -66,9 +69,12 @@ def test_everything(tree):
     assert m["pvhvm_net_tx_packets_total", 'device="vif-0",name="pv0",queue="0"'] == 7
     assert m["pvhvm_net_tx_packets_total", 'device="vif-0",name="pv0",queue="1"'] == 18446744073709
     assert m["pvhvm_net_tx_grants_used", 'device="vif-0",name="pv0",queue="0"'] == 3
+    for gauge, value in ("tx_in_flight", 5), ("rx_posted", 6), ("tx_stopped", 2):
+        assert m[f"pvhvm_net_{gauge}", 'device="vif-0",name="pv0",queue="0"'] == value
     assert m["pvhvm_net_odd_one_total", 'device="vif-0",name="pv0"'] == 4
     assert m["pvhvm_disk_held", 'device="vbd-832"'] == 1
     assert m["pvhvm_disk_requests_total", 'device="vbd-51760",name="xvd51760"'] == 11
+    assert m["pvhvm_disk_grants_held", 'device="vbd-51760",name="xvd51760"'] == 40
     assert m["pvhvm_disk_requests_total", 'device="vbd-51776",name="xvd51776"'] == 12
 
 
