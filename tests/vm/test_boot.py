@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: GPL-2.0-only
+"""A Debian guest boots with what was switched for good: what is on a data disk is there, and so is the network."""
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+from hotplug import quick_disks
+
+TOP = pathlib.Path(__file__).resolve().parents[2]
+DOM0 = "192.168.77.1"
+SWAP, DATA = "1c5b1f0e-7a3f-4f8a-9d55-0f4f6a1b0001", "1c5b1f0e-7a3f-4f8a-9d55-0f4f6a1b0002"
+# two partitions: type, first sector, sectors
+TABLE = [(0x82, 2048, 65536), (0x83, 67584, 131072)]
+PROM = "/var/lib/prometheus/node-exporter/pvhvm.prom"
+
+
+def partition_table():
+    """The end of a master boot record, in printf's octal."""
+    entries = b"".join(bytes([0, 0, 0, 0, kind, 0, 0, 0]) + first.to_bytes(4, "little") + count.to_bytes(4, "little")
+                       for kind, first, count in TABLE)
+    return "".join(f"\\{byte:03o}" for byte in entries + bytes(64 - len(entries)) + b"\x55\xaa")
+
+
+def unpack(guest):
+    """What the packages put there; modules for the kernel that runs, without waiting for DKMS."""
+    subprocess.run(["make", "-s", "-C", str(TOP), "deb"], check=True, stdin=subprocess.DEVNULL)
+    guest.bed.push_guest(sorted((TOP / "build/deb").glob("*.deb")), dest="/payload/debs")
+    guest.sh("for deb in /payload/debs/*.deb; do dpkg-deb --fsys-tarfile $deb | tar -x -C / --keep-directory-symlink; done; mkdir -p /lib/modules/$(uname -r)/updates; "
+             "cp /payload/pvhvm_*.ko /lib/modules/$(uname -r)/updates; depmod; systemctl daemon-reload; udevadm control --reload",
+             stall=120)
+
+
+def reboot(guest):
+    guest.sh("sync; (sleep 1; systemctl reboot) >/dev/null 2>&1 &")
+    guest.bed.dom0("sleep 20")
+    guest.bed.reconnect_guest(1800)
+    guest.start_test("after reboot")
+    guest.wait("systemctl is-system-running | grep -q 'running\\|degraded'", 300)
+
+
+@pytest.mark.wide
+@pytest.mark.fresh
+@pytest.mark.state("debian")
+def test_data_disk_and_card(guest):
+    """Mounted and swapped to by UUID=, from the PV disk; the card's address on the PV card; nothing failed, no unit in a circle."""
+    quick_disks(guest.bed)
+    unpack(guest)
+    guest.wait("systemctl is-active ifup@eth0.service", 120)
+    guest.sh(f"printf '{partition_table()}' | dd of=/dev/sdb bs=1 seek=446 conv=notrunc status=none; blockdev --rereadpt /dev/sdb; "
+             f"udevadm settle; mkswap -q -U {SWAP} /dev/sdb1; mkfs.ext4 -q -U {DATA} /dev/sdb2; mkdir -p /data; "
+             f"printf 'UUID={DATA} /data ext4 defaults 0 2\\nUUID={SWAP} none swap sw 0 0\\n' >>/etc/fstab; systemctl daemon-reload", stall=120)
+    failed = guest.sh("systemctl --failed --no-legend --plain | cut -d' ' -f1")
+    guest.sh("modprobe pvhvm_xenbus; udevadm settle", stall=120)
+    guest.wait_connected("vif-0", 60)
+    out = guest.sh("pvhvm switch", stall=300)
+    assert "sdb is now xvdb" in out and "eth0 is now PV" in out, out
+    reboot(guest)
+    print(guest.sh("journalctl -b -o short-monotonic --no-pager -u pvhvm-switch -u data.mount"))
+    assert guest.sh("findmnt -n -o SOURCE /data") == "/dev/xvdb2"
+    assert guest.sh("swapon --show=NAME --noheadings") == "/dev/xvdb1"
+    assert guest.sh("readlink -f /sys/class/net/eth0/device").endswith("vif-0")
+    assert re.search(r"^nics unplugged", guest.platform("unplug"), re.M)
+    guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null", 60)
+    assert guest.sh("systemctl --failed --no-legend --plain | cut -d' ' -f1") == failed
+    assert "ordering cycle" not in guest.sh("journalctl -b --no-pager")
+    guest.sh(f"mkdir -p $(dirname {PROM}); systemctl start pvhvm-metrics.service", stall=120)
+    assert 'pvhvm_device_connected{device="vbd-832",name="xvdb"} 1' in guest.read(PROM)
