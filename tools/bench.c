@@ -74,7 +74,7 @@ static const char usage[] =
 	"Rows: net.tcp_tx net.tcp_rx net.rtt disk.randread_4k_qd1 disk.randread_4k_qd32\n"
 	"      disk.randwrite_4k_qd32 disk.read_1m_qd4 disk.write_1m_qd4\n"
 	"\n"
-	"Exit status: 0 done, 1 a row failed, 2 usage, 3 not root, 5 in use,\n"
+	"Exit status: 0 done, 1 a row failed, 2 usage, 3 not root, 4 no such device, 5 in use,\n"
 	"8 fio or iperf3 is missing. See pvhvm(8).\n";
 
 static int number(const char *name, const char *s, double min, double max,

@@ -59,3 +59,19 @@ int boottab_check(const char *disk, struct why *why)
 
 	return code ? code : check_table("/etc/crypttab", 1, disk, why);
 }
+
+#define LVM_DEVICES "/etc/lvm/devices/system.devices"
+
+int boottab_check_lvm(struct why *why)
+{
+	char *all = sysfs_slurp(LVM_DEVICES), *rest = all, *line;
+	int code = PVHVM_OK;
+
+	for (int nr = 1; !code && (line = strsep(&rest, "\n")); nr++)
+		if (*line != '#' && strstr(line, "IDTYPE=sys_") && strstr(line, "QEMU"))
+			code = why_set(why, PVHVM_REFUSED,
+				       "line %d of " LVM_DEVICES " knows a disk by what only its emulated half has: move that file away, which has LVM look at every disk, then switch again",
+				       nr);
+	free(all);
+	return code;
+}

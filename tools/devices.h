@@ -28,7 +28,7 @@ struct nic {
 	char state[24];		/* PV: connected, ... */
 	char quarantined[128];	/* PV: why, or "" */
 	struct nic *twin;	/* both ways, or NULL */
-	char reason[160];	/* emulated without usable twin: why */
+	char reason[320];	/* emulated without usable twin: why */
 };
 
 struct disk {
@@ -47,7 +47,7 @@ struct disk {
 	unsigned long long sectors;
 	struct disk *twin;
 	char use[160];		/* emulated: what uses it, or "" */
-	char reason[160];
+	char reason[320];
 };
 
 struct devices {

@@ -60,14 +60,12 @@ static bool configured(const struct netcfg *cfg)
 	return false;
 }
 
-int nic_begin(struct nic_switch *ns, struct netlink *nl, const struct nic *nic,
-	      bool probe, double wait, struct why *why)
+static int take(struct nic_switch *ns, struct netlink *nl, const struct nic *nic, struct why *why)
 {
 	int code;
 
 	memset(ns, 0, sizeof(*ns));
 	ns->nl = nl;
-	ns->wait = wait;
 	text_set(ns->name, sizeof(ns->name), nic->name);
 	text_set(ns->pv_name, sizeof(ns->pv_name), nic->twin->name);
 	text_set(ns->mac, sizeof(ns->mac), nic->mac);
@@ -93,10 +91,30 @@ int nic_begin(struct nic_switch *ns, struct netlink *nl, const struct nic *nic,
 		return why_set(why, PVHVM_REFUSED,
 			       "%s has no address, but its PV twin %s is up and has: configure %s, or take %s down, then switch again",
 			       ns->name, ns->pv_name, ns->name, ns->pv_name);
+	return PVHVM_OK;
+}
+
+int nic_begin(struct nic_switch *ns, struct netlink *nl, const struct nic *nic,
+	      bool probe, double wait, struct why *why)
+{
+	int code = take(ns, nl, nic, why);
+
+	if (code)
+		return code;
+	ns->wait = wait;
 	ns->network_manager = networkmanager_has(ns->name);
 	if (probe && (ns->cfg.flags & IFF_UP))
 		find_peer(ns);
 	return PVHVM_OK;
+}
+
+bool nic_refused(struct netlink *nl, const struct nic *nic, struct why *why)
+{
+	struct nic_switch ns;
+	int code = take(&ns, nl, nic, why);
+
+	nic_end(&ns);
+	return code == PVHVM_REFUSED;
 }
 
 void nic_end(struct nic_switch *ns)

@@ -39,6 +39,9 @@ struct nic_switch {
  */
 int nic_begin(struct nic_switch *ns, struct netlink *nl, const struct nic *nic,
 	      bool probe, double wait, struct why *why);
+
+/* Would nic_begin() refuse it? With the reason; no other failure is told. */
+bool nic_refused(struct netlink *nl, const struct nic *nic, struct why *why);
 void nic_end(struct nic_switch *ns);
 
 /* Steps up to the twin working in its place. */

@@ -5,9 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "boottab.h"
 #include "commands.h"
 #include "devices.h"
 #include "json_text.h"
+#include "netlink.h"
+#include "nic.h"
 #include "persist.h"
 #include "sysfs.h"
 #include "xen.h"
@@ -28,6 +31,30 @@ static const char usage[] =
 	json_object_object_add(o, key, json_text(value))
 #define NUM(o, key, value) \
 	json_object_object_add(o, key, json_object_new_int64(value))
+
+#define OUTLOOK 360
+
+/* What a switch would refuse is said before it is tried. */
+static void look_for_refusals(struct devices *devs, bool of_this_machine)
+{
+	struct why why;
+	struct netlink *nl = of_this_machine ? netlink_open(&why) : NULL;
+
+	for (int i = 0; nl && i < devs->nr_nics; i++) {
+		struct nic *nic = &devs->nics[i];
+
+		if (nic->kind == DEV_EMULATED && !nic->reason[0] && nic_refused(nl, nic, &why))
+			text_set(nic->reason, sizeof(nic->reason), why.text);
+	}
+	netlink_close(nl);
+	for (int i = 0; i < devs->nr_disks; i++) {
+		struct disk *disk = &devs->disks[i];
+
+		if (disk->kind == DEV_EMULATED && !disk->reason[0] && !disk->use[0] &&
+		    boottab_check(disk->name, &why))
+			text_set(disk->reason, sizeof(disk->reason), why.text);
+	}
+}
 
 /* What switch would do with a NIC, in a phrase; "" for those not emulated. */
 static void nic_outlook(const struct xen *xen, const struct nic *nic, char *buf, size_t size)
@@ -100,7 +127,7 @@ static void print_xen(const struct xen *xen)
 
 static void print_nics(const struct xen *xen, const struct devices *devs)
 {
-	char outlook[320];
+	char outlook[OUTLOOK];
 
 	if (devs->nr_nics)
 		say("Network");
@@ -120,7 +147,7 @@ static void print_nics(const struct xen *xen, const struct devices *devs)
 
 static void print_disks(const struct xen *xen, const struct devices *devs)
 {
-	char outlook[320], size[32];
+	char outlook[OUTLOOK], size[32];
 
 	if (devs->nr_disks)
 		say("Disks");
@@ -181,7 +208,7 @@ static struct json_object *xen_json(const struct xen *xen)
 static struct json_object *nic_json(const struct xen *xen, const struct nic *nic)
 {
 	struct json_object *o = json_object_new_object();
-	char outlook[320];
+	char outlook[OUTLOOK];
 
 	nic_outlook(xen, nic, outlook, sizeof(outlook));
 	STR(o, "name", nic->name);
@@ -202,7 +229,7 @@ static struct json_object *nic_json(const struct xen *xen, const struct nic *nic
 static struct json_object *disk_json(const struct xen *xen, const struct disk *disk)
 {
 	struct json_object *o = json_object_new_object();
-	char outlook[320];
+	char outlook[OUTLOOK];
 
 	disk_outlook(xen, disk, outlook, sizeof(outlook));
 	STR(o, "name", disk->name);
@@ -272,7 +299,7 @@ int command_status(int argc, char **argv, struct why *why)
 	struct persist persist;
 	struct devices devs;
 	struct xen xen;
-	bool json = false;
+	bool json = false, elsewhere = false;
 	int c;
 
 	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
@@ -283,11 +310,14 @@ int command_status(int argc, char **argv, struct why *why)
 		if (c == 'S' && !sysfs_set_root(optarg))
 			return why_set(why, PVHVM_USAGE, "--sysroot: no folder %s", optarg);
 		json |= c == 'j';
+		elsewhere |= c == 'S';
 	}
 	if (optind < argc)
 		return why_set(why, PVHVM_USAGE, "unexpected argument %s", argv[optind]);
 	xen_look(&xen);
 	devices_look(&devs);
+	if (xen.state == XEN_DRIVEN)
+		look_for_refusals(&devs, !elsewhere);
 	persist_read(&persist);
 	if (json) {
 		print_json(&xen, &devs, &persist);

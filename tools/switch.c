@@ -360,6 +360,8 @@ static void plan_initramfs(struct job *job)
 /* For the next boot; now the root disk is in use. */
 static int plan_root(struct job *job, struct why *why)
 {
+	int code;
+
 	if (job->persist.root)
 		return why_set(why, PVHVM_NOTHING, "%s says 'root' already", PERSIST_CONF);
 	if (!sysfs_exists(BOOT_DISKS))
@@ -368,11 +370,14 @@ static int plan_root(struct job *job, struct why *why)
 	devices_look(&job->devs);
 	for (int i = 0; i < job->devs.nr_disks; i++) {
 		const struct disk *disk = &job->devs.disks[i];
-		int code = disk->kind == DEV_EMULATED ? boottab_check(disk->name, why) : PVHVM_OK;
 
+		code = disk->kind == DEV_EMULATED ? boottab_check(disk->name, why) : PVHVM_OK;
 		if (code)
 			return code;
 	}
+	code = boottab_check_lvm(why);
+	if (code)
+		return code;
 	job->persist.root = true;
 	plan_add(&job->plan, persist_save, persist_put_back, &job->persist,
 		 text_printf("add 'root' to %s", PERSIST_CONF),

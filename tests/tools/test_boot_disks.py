@@ -197,6 +197,12 @@ def test_command_line(machine, word, why):
     assert why in machine.run() and not machine.loaded()
 
 
+def test_command_line_that_names_the_pv_disk(machine):
+    machine.put("cmdline", "ro root=/dev/disk/by-path/xen-vbd-768-part1 quiet")
+    machine.run()
+    assert machine.unplugged()
+
+
 @pytest.mark.parametrize("change", [
     ("switch.conf", "disk 832\n#root\nrootless"), ("sys/bus/pci/devices/0000:00:02.0/vendor", "0x8086"),
     ("sys/hypervisor/type", "xen")])

@@ -96,7 +96,18 @@ def test_boot_that_would_wait_is_refused(disk, table, text):
     p = switch(disk, "--disk", "sdb", check=5)
     assert f"line 2 of /etc/{table} names /dev/" in p.stderr and "UUID=" in p.stderr and state(disk) == before
     assert f"line 2 of /etc/{table}" in switch(disk, "--root", check=5).stderr
+    assert f"stays emulated: line 2 of /etc/{table}" in disk.pvhvm("status", check=0).stdout
     switch(disk, "--disk", "sdb", "--no-persist", check=0)
+
+
+def test_lvm_that_knows_the_emulated_disk(disk):
+    """RHEL's LVM looks only at disks that its devices file names, some of them by QEMU's serial number."""
+    devices = "etc/lvm/devices/system.devices"
+    disk.put(devices, "# LVM\nVERSION=1.1.2\nIDTYPE=devname IDNAME=/dev/sda2 DEVNAME=/dev/sda2 PVID=x PART=2\n"
+             "IDTYPE=sys_wwid IDNAME=t10.ATA_____QEMU_HARDDISK_QM00002 DEVNAME=/dev/sdb1 PVID=y PART=1\n")
+    assert f"line 4 of /{devices} knows a disk by what only its emulated half has" in switch(disk, "--root", check=5).stderr
+    disk.put(devices, "IDTYPE=devname IDNAME=/dev/sda2 DEVNAME=/dev/sda2 PVID=x PART=2\n")
+    switch(disk, "--root", "--dry-run", check=0)
 
 
 def test_root_needs_what_hands_over(disk):

@@ -594,6 +594,8 @@ def test_name_in_the_way(one):
     net.g("link", "add", "eth0-emu", "type", "bridge")
     p = tree.pvhvm("switch", "--nic", "eth0", netns=net.guest, check=5)
     assert "there is an interface eth0-emu already" in p.stderr
+    p = tree.pvhvm("status", netns=net.guest, check=0)
+    assert "stays emulated: there is an interface eth0-emu already" in p.stdout
 
 
 def test_boot(one):
