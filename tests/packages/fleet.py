@@ -38,11 +38,11 @@ class Fleet:
                            "pvhvm_command": str(command), "pvhvm_reboot": False, "ansible_become": False}
         (place / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
 
-    def play(self, *steps, fails=()):
+    def play(self, *steps, fails=(), **values):
         """({guest: (changed, failed)}, output)"""
         name = "ansible-" + "-".join(steps)
         command = ["ansible-playbook", "-i", str(self.place / "hosts.json"), "guests.yml",
-                   "-e", json.dumps({"pvhvm_do": steps})]
+                   "-e", json.dumps(dict(values, pvhvm_do=steps))]
         env = dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_LOCAL_TEMP=str(self.place / "tmp"), LC_ALL="C.UTF-8",
                    ANSIBLE_GATHERING="smart", ANSIBLE_REMOTE_TEMP=str(self.place / "tmp"))
         try:
@@ -72,6 +72,8 @@ def steps():
         assert recap == {"one": (0, 0), "two": (0, 0)}, recap
         assert "sdb" in out and not any(g.writes() for g in fleet.guests.values()), "a dry run wrote something"
         fleet.play("verify", fails=["one"])     # the first batch fails: the second guest is not touched
+        _, out = fleet.play("verify", fails=["one"], pvhvm_disks=["sdb"])
+        assert "sdb is still emulated" in out
         recap, _ = fleet.play("switch", "verify")
         assert recap == {"one": (1, 0), "two": (1, 0)}, recap
         for guest in fleet.guests.values():
@@ -79,6 +81,7 @@ def steps():
             assert "disk 832" in guest.get("etc/pvhvm/switch.conf")
         recap, _ = fleet.play("switch", "verify")
         assert recap == {"one": (0, 0), "two": (0, 0)}, recap
+        fleet.play("verify", pvhvm_disks=["sdb"])
         fleet.guests["two"].put("sys/bus/pvhvm/devices/vbd-832/quarantined", "bad response id 7")
         _, out = fleet.play("verify", fails=["two"])
         assert "bad response id 7" in out, "the reason is not told"
