@@ -183,6 +183,10 @@ def kernel_upgrade():
         m.sh("dpkg -i /srv/kernel/*.deb")
         assert m.built() == sorted(MODULES * 2), f"built: {m.built()}"
         assert want <= boots_with(m, kernel), f"{boots_with(m, kernel)} of {[p.name for p in found]}"
+        m.sh("dpkg -r pvhvm-dkms")
+        assert not boots_with(m, kernel), f"removed, and still in the initramfs: {boots_with(m, kernel)}"
+        install(m)
+        assert want <= boots_with(m, kernel), f"installed again: {boots_with(m, kernel)}"
         m.sh(f"dpkg -P linux-image-{flavour} linux-image-{kernel} linux-headers-{flavour} linux-headers-{kernel}")
         assert m.built() == sorted(MODULES) and boots_with(m, kernel) is None, f"{m.built()}, {boots_with(m, kernel)}"
 
