@@ -163,7 +163,9 @@ static void close_fd(int *fd)
 static void drop_command(struct session *s)
 {
 	if (s->pid) {
+		/* its group is there once it has run; before, it is alone */
 		kill(-s->pid, SIGKILL);
+		kill(s->pid, SIGKILL);
 		waitpid(s->pid, NULL, 0);
 	}
 	s->pid = 0;
