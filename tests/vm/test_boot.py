@@ -48,7 +48,7 @@ def test_data_disk_and_card(guest):
     quick_disks(guest.bed)
     unpack(guest)
     guest.wait("systemctl is-active ifup@eth0.service", 120)
-    guest.sh(f"printf '{partition_table()}' | dd of=/dev/sdb bs=1 seek=446 conv=notrunc status=none; blockdev --rereadpt /dev/sdb; "
+    guest.sh(f"printf '{partition_table()}' | dd of=/dev/sdb bs=1 seek=446 conv=notrunc,fsync status=none; blockdev --rereadpt /dev/sdb; "
              f"udevadm settle; mkswap -q -U {SWAP} /dev/sdb1; mkfs.ext4 -q -U {DATA} /dev/sdb2; mkdir -p /data; "
              f"printf 'UUID={DATA} /data ext4 defaults 0 2\\nUUID={SWAP} none swap sw 0 0\\n' >>/etc/fstab; systemctl daemon-reload", stall=120)
     failed = guest.sh("systemctl --failed --no-legend --plain | cut -d' ' -f1")

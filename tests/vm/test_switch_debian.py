@@ -44,8 +44,8 @@ def install_udev(guest):
 
 
 # one partition, of 32 MB, from the first megabyte on
-PARTITION = "printf '\\0\\0\\0\\0\\203\\0\\0\\0\\0\\10\\0\\0\\0\\0\\1\\0' | dd of={0} bs=1 seek=446 conv=notrunc status=none; " \
-            "printf '\\125\\252' | dd of={0} bs=1 seek=510 conv=notrunc status=none"
+PARTITION = "printf '\\0\\0\\0\\0\\203\\0\\0\\0\\0\\10\\0\\0\\0\\0\\1\\0' | dd of={0} bs=1 seek=446 conv=notrunc,fsync status=none; " \
+            "printf '\\125\\252' | dd of={0} bs=1 seek=510 conv=notrunc,fsync status=none"
 LINKS = ("by-path/xen-vbd-832", "by-id/xen-AB_12_3", "by-id/wwn-naa.600abcdef0000001")
 FSID = "6d1d5a2e-0c1c-4a53-9f0e-5f2b3c0c9a11"
 
