@@ -68,7 +68,8 @@ int boottab_check_lvm(struct why *why)
 	int code = PVHVM_OK;
 
 	for (int nr = 1; !code && (line = strsep(&rest, "\n")); nr++)
-		if (*line != '#' && strstr(line, "IDTYPE=sys_") && strstr(line, "QEMU"))
+		if (*line != '#' && !strstr(line, "IDTYPE=devname") &&
+		    (strstr(line, "QEMU") || strstr(line, "IDNAME=QM0")))
 			code = why_set(why, PVHVM_REFUSED,
 				       "line %d of " LVM_DEVICES " knows a disk by what only its emulated half has: move that file away, which has LVM look at every disk, then switch again",
 				       nr);

@@ -46,11 +46,13 @@ static void find_peer(struct nic_switch *ns)
 	}
 }
 
-/* Up, and with an address that reaches further than the link. */
-static bool configured(const struct netcfg *cfg)
+/* Up, and with an address that reaches further than the link, or for another. */
+static bool in_use(const struct netcfg *cfg)
 {
 	if (!(cfg->flags & IFF_UP))
 		return false;
+	if (cfg->master || cfg->nr_uppers)
+		return true;
 	for (int i = 0; i < cfg->addrs.n; i++) {
 		const struct ifaddrmsg *ifa = nlmsg_data(cfg->addrs.v[i]);
 
@@ -87,7 +89,7 @@ static int take(struct nic_switch *ns, struct netlink *nl, const struct nic *nic
 			       "the PV twin %s of %s is a port of %s already: take it out first",
 			       ns->pv_name, ns->name, ns->pv_cfg.master_name);
 	/* Somebody uses the twin instead, which settings of the emulated card would end. */
-	if (configured(&ns->pv_cfg) && !configured(&ns->cfg))
+	if (in_use(&ns->pv_cfg) && !in_use(&ns->cfg))
 		return why_set(why, PVHVM_REFUSED,
 			       "%s has no address, but its PV twin %s is up and has: configure %s, or take %s down, then switch again",
 			       ns->name, ns->pv_name, ns->name, ns->pv_name);

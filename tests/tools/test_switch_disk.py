@@ -100,11 +100,13 @@ def test_boot_that_would_wait_is_refused(disk, table, text):
     switch(disk, "--disk", "sdb", "--no-persist", check=0)
 
 
-def test_lvm_that_knows_the_emulated_disk(disk):
+@pytest.mark.parametrize("ident", ["wwid_t10 IDNAME=t10.ATA_QEMU_HARDDISK_QM00002", "sys_serial IDNAME=QM00002",
+                                   "sys_wwid IDNAME=t10.ATA_____QEMU_HARDDISK_QM00002"])
+def test_lvm_that_knows_the_emulated_disk(disk, ident):
     """RHEL's LVM looks only at disks that its devices file names, some of them by QEMU's serial number."""
     devices = "etc/lvm/devices/system.devices"
     disk.put(devices, "# LVM\nVERSION=1.1.2\nIDTYPE=devname IDNAME=/dev/sda2 DEVNAME=/dev/sda2 PVID=x PART=2\n"
-             "IDTYPE=sys_wwid IDNAME=t10.ATA_____QEMU_HARDDISK_QM00002 DEVNAME=/dev/sdb1 PVID=y PART=1\n")
+             f"IDTYPE={ident} DEVNAME=/dev/sdb1 PVID=y PART=1\n")
     assert f"line 4 of /{devices} knows a disk by what only its emulated half has" in switch(disk, "--root", check=5).stderr
     disk.put(devices, "IDTYPE=devname IDNAME=/dev/sda2 DEVNAME=/dev/sda2 PVID=x PART=2\n")
     switch(disk, "--root", "--dry-run", check=0)

@@ -589,6 +589,18 @@ def test_twin_in_use_instead(one):
     tree.pvhvm("switch", netns=net.guest, check=0)
 
 
+def test_twin_with_an_address_beside_a_port(one):
+    """A bridge's port has no address and is in use all the same."""
+    tree, net = one
+    net.g("link", "add", "br0", "up", "type", "bridge", "stp_state", "0")
+    net.g("addr", "flush", "dev", "eth0")
+    net.g("link", "set", "eth0", "up", "master", "br0")
+    net.g("link", "set", "pv0", "up")
+    net.g("addr", "add", "10.9.0.7/24", "dev", "pv0")
+    tree.pvhvm("switch", "--nic", "eth0", netns=net.guest, check=0)
+    assert "master br0" in net.g("link", "show", "eth0")
+
+
 def test_name_in_the_way(one):
     tree, net = one
     net.g("link", "add", "eth0-emu", "type", "bridge")

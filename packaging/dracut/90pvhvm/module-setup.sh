@@ -4,11 +4,18 @@
 
 pvhvm_conf=/etc/pvhvm/switch.conf
 
-check()
+asked_for()
 {
 	# shellcheck disable=SC2154 # dracut's
 	grep -qs '^[[:space:]]*root[[:space:]]*\(#.*\)\{0,1\}$' \
-		"$dracutsysrootdir$pvhvm_conf" || return 255
+		"$dracutsysrootdir$pvhvm_conf"
+}
+
+# Also when 'root' was just forgotten: an image for the disk in use (hostonly)
+# would know the PV one only.
+check()
+{
+	asked_for || [ -d /sys/bus/pvhvm ] || return 255
 	return 0
 }
 
@@ -19,18 +26,20 @@ depends()
 
 installkernel()
 {
+	# the emulated way is the way back, or on
+	hostonly='' instmods ata_piix ahci sd_mod
+	asked_for || return 0
 	# shellcheck disable=SC2154 # dracut's
 	if modinfo -k "$kernel" pvhvm_blkfront >/dev/null 2>&1; then
 		hostonly='' instmods pvhvm_platform pvhvm_xenbus pvhvm_blkfront
 	else
 		dwarn "pvhvm is not built for $kernel: it will boot from the emulated disk"
 	fi
-	# the emulated way is the way back
-	hostonly='' instmods ata_piix ahci sd_mod
 }
 
 install()
 {
+	asked_for || return 0
 	inst_multiple modprobe sleep uname
 	inst_simple "$pvhvm_conf"
 	inst_script /usr/lib/pvhvm/boot-disks
