@@ -6,21 +6,13 @@ import subprocess
 
 import pytest
 
+import mbr
 from hotplug import quick_disks
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 DOM0 = "192.168.77.1"
 SWAP, DATA = "1c5b1f0e-7a3f-4f8a-9d55-0f4f6a1b0001", "1c5b1f0e-7a3f-4f8a-9d55-0f4f6a1b0002"
-# two partitions: type, first sector, sectors
-TABLE = [(0x82, 2048, 65536), (0x83, 67584, 131072)]
 PROM = "/var/lib/prometheus/node-exporter/pvhvm.prom"
-
-
-def partition_table():
-    """The end of a master boot record, in printf's octal."""
-    entries = b"".join(bytes([0, 0, 0, 0, kind, 0, 0, 0]) + first.to_bytes(4, "little") + count.to_bytes(4, "little")
-                       for kind, first, count in TABLE)
-    return "".join(f"\\{byte:03o}" for byte in entries + bytes(64 - len(entries)) + b"\x55\xaa")
 
 
 def unpack(guest):
@@ -48,7 +40,7 @@ def test_data_disk_and_card(guest):
     quick_disks(guest.bed)
     unpack(guest)
     guest.wait("systemctl is-active ifup@eth0.service", 120)
-    guest.sh(f"printf '{partition_table()}' | dd of=/dev/sdb bs=1 seek=446 conv=notrunc,fsync status=none; blockdev --rereadpt /dev/sdb; "
+    guest.sh(mbr.write("/dev/sdb", (0x82, 2048, 65536), (0x83, 67584, 131072)) + "; blockdev --rereadpt /dev/sdb; "
              f"udevadm settle; mkswap -q -U {SWAP} /dev/sdb1; mkfs.ext4 -q -U {DATA} /dev/sdb2; mkdir -p /data; "
              f"printf 'UUID={DATA} /data ext4 defaults 0 2\\nUUID={SWAP} none swap sw 0 0\\n' >>/etc/fstab; systemctl daemon-reload", stall=120)
     failed = guest.sh("systemctl --failed --no-legend --plain | cut -d' ' -f1")

@@ -6,6 +6,7 @@ import pathlib
 import pytest
 
 import guestmodules
+import mbr
 from test_blkfront import switch_by_hand
 from test_blkfront_fake import PAGE83
 from test_switch import gaps
@@ -43,9 +44,6 @@ def install_udev(guest):
              "cp /payload/udev/*.link /payload/udev/*.network /run/systemd/network/; udevadm control --reload")
 
 
-# one partition, of 32 MB, from the first megabyte on
-PARTITION = "printf '\\0\\0\\0\\0\\203\\0\\0\\0\\0\\10\\0\\0\\0\\0\\1\\0' | dd of={0} bs=1 seek=446 conv=notrunc,fsync status=none; " \
-            "printf '\\125\\252' | dd of={0} bs=1 seek=510 conv=notrunc,fsync status=none"
 LINKS = ("by-path/xen-vbd-832", "by-id/xen-AB_12_3", "by-id/wwn-naa.600abcdef0000001")
 FSID = "6d1d5a2e-0c1c-4a53-9f0e-5f2b3c0c9a11"
 
@@ -61,7 +59,7 @@ def test_udev_rules(guest):
     guest.wait_connected("vif-0")
     guest.sh("udevadm settle", stall=120)
     assert guest.pv_nic() == "pv0"
-    guest.sh(PARTITION.format("/dev/sdb"))
+    guest.sh(mbr.write("/dev/sdb", (0x83, 2048, 65536)))
     path = guest.device("vbd-832", "otherend")
     guest.bed.dom0(f"xenstore-write {path}/serial ' AB 12/3 ' {path}/sm-data/scsi/0x12/0x83 {PAGE83}")
     guest.load("blkfront")
