@@ -227,7 +227,8 @@ enum blkf_degrade {
  *	again
  * @live: requests are taken; otherwise they wait if @kept, or fail
  * @kept: the rings went down with BLKF_DOWN_KEEP the last time
- * @deleted: the block layer will send none any more; @queues_mutex
+ * @deleted: the block layer will send none any more; @queues_mutex, and
+ *	set before blkf_disk_destroy() looks at @openers
  * @nr_queues: rings of this connection; @nr_queues_max: what @queue has
  * @nr_poll: the last of @nr_queues, whose completions are polled for
  * @nr_lanes, @nr_poll_lanes: the same of the disk's hardware queues: what the
