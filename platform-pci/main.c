@@ -172,7 +172,7 @@ static const struct pci_device_id platform_ids[] = {
 	{ PCI_DEVICE(PVHVM_PCI_VENDOR_XEN, XEN_PLATFORM_ID) },
 	{ }
 };
-MODULE_DEVICE_TABLE(pci, platform_ids);
+/* No MODULE_DEVICE_TABLE: xenbus, which needs this module, has the alias. */
 
 static struct pci_driver platform_driver = {
 	.name = "pvhvm-platform",

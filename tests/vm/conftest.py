@@ -169,5 +169,5 @@ def pytest_configure(config):
     config.addinivalue_line("markers", "fuzz: only with 'make test-fuzz'")
     config.addinivalue_line("markers", "pending(why): fails, or has not been seen passing yet; 'make test-slow' runs it")
     config.addinivalue_line("markers", "expects(regex): lines of the logs that are no finding in this test")
-    config.addinivalue_line("markers", "own: needs the testbed's own machine, not somebody's dom0 (TESTBED)")
+    config.addinivalue_line("markers", "own: needs the testbed's own machine, or changes what other guests of a host see: not for somebody's dom0 (TESTBED)")
     config.addinivalue_line("markers", "fresh: a machine of its own, thrown away afterwards")

@@ -206,6 +206,7 @@ def test_removal_with_requests_stuck(disk):
 
 
 @pytest.mark.wide
+@pytest.mark.own
 def test_idle_pages_are_given_back(disk):
     """After a burst, what stays lent is what one request needs."""
     disk.attach()

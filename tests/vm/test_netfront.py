@@ -120,10 +120,10 @@ def test_unload_under_load(guest):
 def test_backend_restart(guest):
     """The backend unbound and bound again: the card reconnects by itself."""
     pv_up(guest)
-    dev = guest.bed.dom0("ls /sys/bus/xen-backend/devices | grep ^vif-").out.split()[0]
+    domid = guest.bed.xl("domid guest").out.strip()
+    dev = f"vif-{domid}-0"
     guest.bed.dom0(f"echo {dev} >/sys/bus/xen-backend/drivers/vif/unbind; sleep 1; "
                    f"echo {dev} >/sys/bus/xen-backend/drivers/vif/bind", stall=120)
-    domid = dev.split("-")[1]
     guest.bed.dom0(f"i=0; until ip link set vif{domid}.0 master xenbed0 up 2>/dev/null; do i=$((i+1)); "
                    f"[ $i -lt 100 ] || exit 1; sleep 0.2; done; xenstore-write "
                    f"/local/domain/0/backend/vif/{domid}/0/hotplug-status connected")

@@ -7,6 +7,7 @@ import pytest
 
 import initrd
 from guest import Guest
+from test_boot import unpack
 from xenbedlib.bed import Bed
 from xenbedlib.errors import EmulatorFault
 from xenbedlib.guestcfg import GuestConfig
@@ -175,6 +176,45 @@ def test_boots_emulated_and_says_why(dom0, images, image, extra, why):
     assert guest.sh("ls -d /sys/block/xvda 2>/dev/null || true") == ""
     assert f"{why}" in guest.bed.console() and "booting from the emulated disk" in guest.bed.console()
     guest.sh("dd if=/dev/urandom of=/var/tmp/t bs=1M count=8 conv=fsync status=none; rm /var/tmp/t", stall=120)
+
+
+# as an administrator who wants small images has it; the testbed's root is made without one
+SMALL_IMAGES = """
+echo update_initramfs=yes >/etc/initramfs-tools/update-initramfs.conf
+printf 'MODULES=dep\\nCOMPRESS=gzip\\n' >/etc/initramfs-tools/conf.d/small
+mkdir -p /var/lib/initramfs-tools /etc/pvhvm
+echo root >/etc/pvhvm/switch.conf
+update-initramfs -c -k $(uname -r)
+"""
+
+
+def pull_image(guest, dest):
+    """The initramfs that the guest has made, as a file here."""
+    name = f"boot/initrd.img-{guest.sh('uname -r')}"
+    guest.bed.pull_guest(name, dest)
+    return dest / name
+
+
+def test_images_of_the_disk_in_use(dom0, modules, images, tmp_path):
+    """Made by the guest on its PV root, with what that needs (MODULES=dep): boots from it, emulated when told to, and emulated after --forget."""
+    def deed(bed):
+        line = f"root=UUID={bed.dom0('blkid -s UUID -o value /bed/debian').out.strip()} rw"
+        guest = boot(bed, images["with"], line, {"disks": 1})
+        assert root_of(guest) == "/dev/xvda"
+        bed.push_guest(modules)
+        unpack(guest)
+        guest.sh(f"set -e{SMALL_IMAGES}", stall=300, total=1200)
+        remembered = pull_image(guest, tmp_path / "remembered")
+        said = guest.sh("pvhvm switch --forget", stall=300, total=1200)
+        assert "initramfs" in said
+        forgotten = pull_image(guest, tmp_path / "forgotten")
+        for image, extra, root in ((remembered, "", "/dev/xvda"), (remembered, "pvhvm.root=0", "/dev/sda"), (forgotten, "", "/dev/sda")):
+            guest.sh("sync", stall=120)
+            bed.check_health()
+            bed.xl("destroy guest")
+            guest = boot(bed, image, f"{line} {extra}", {"disks": 1})
+            assert root_of(guest) == root
+    repeated(dom0, deed)
 
 
 def disk_below(guest):

@@ -263,6 +263,7 @@ def negotiated(guest, name):
 
 
 @pytest.mark.wide
+@pytest.mark.own
 def test_restore_where_less_is_offered(guest):
     """Fewer queues and rings, no persistent grants: frontends negotiate from scratch; and back again."""
     name = busy_guest(guest, 60, blkfront_max_queues=2)

@@ -97,13 +97,13 @@ def switch(guest):
     assert guest.sh("ip -br addr show dev pv0").split()[1:] == ["DOWN"], guest.sh("ip addr; udevadm info /sys/class/net/pv0")
     assert "ID_NET_LINK_FILE=/run/systemd/network/05-pvhvm-twin.link" in guest.sh("udevadm info /sys/class/net/pv0")
     address = guest.sh("ip -4 -br addr show dev eth0").split()[2].partition("/")[0]
-    guest.bed.dom0(f"(ping -D -i 0.2 {address} >/bed/pings 2>&1 &)")
+    guest.bed.dom0(f"(ping -D -i 0.2 {address} >/bed/pings 2>&1 & echo $! >/bed/ping.pid) </dev/null")
     print(guest.sh("LD_LIBRARY_PATH=/payload/tool /payload/tool/pvhvm switch --nic eth0 --no-persist", stall=300))
     return address
 
 
 def check_switched(guest, address):
-    guest.bed.dom0("kill -INT $(pidof ping)")
+    guest.bed.dom0("kill -INT $(cat /bed/ping.pid)")
     print(f"dom0 had no answer for {gaps(guest.bed, '/bed/pings')[0]:.1f} s at the most")
     assert "pvhvm" in guest.sh("readlink /sys/class/net/eth0/device/driver")
     guest.sh(f"ip -4 addr show dev eth0 | grep -q {address}/24; ip route | grep -q 'default via {DOM0} dev eth0'; "
