@@ -13,6 +13,8 @@ KREL := $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null)
 # is compiled in one go, and BTF, which needs that information, is left out.
 QUICK ?= n
 OUT ?= build/modules/$(KREL)
+# The kernel that the modules must be for; dkms says which.
+FOR ?= $(KREL)
 
 # What a module build takes, nothing else.
 MODULE_SOURCES := Kbuild KERNELS VERSION compat include \
@@ -70,6 +72,9 @@ modules:
 		echo "pvhvm: the headers in $(KDIR) are not those of one kernel:" \
 		"give the folder that /lib/modules/RELEASE/build leads to" >&2; \
 		exit 1; }
+	@test "$(FOR)" = "$(KREL)" || { \
+		echo "pvhvm: the headers in $(KDIR) are of kernel $(KREL), not of $(FOR):" \
+		"install that one's (Debian: linux-headers-$(FOR))" >&2; exit 1; }
 	@test -e include/xen-public/xen.h || test -e "$(XEN_HEADERS)/xen.h" || { \
 		echo "pvhvm: no Xen headers in $(XEN_HEADERS):" \
 		"install libxen-dev or give XEN_HEADERS=" >&2; exit 1; }
@@ -95,7 +100,8 @@ SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || \
 export SOURCE_DATE_EPOCH
 DIST := pvhvm-$(VERSION)
 
-deb: prepare
+deb:
+	@tests/prepare deb
 	packaging/build-debs build/deb $(XEN_HEADERS)
 	@echo && ls build/deb/*.deb
 
@@ -123,11 +129,14 @@ prepare:
 test: prepare
 	@tests/run
 
-test-packages-all: export PREPARE_MORE = y
 test-static test-unit test-tools test-build-fast test-build: prepare
 	@tests/run $(@:test-%=%)
 
-test-packages test-packages-all test-vm test-wide test-slow: prepare
+test-packages-all:
+	@tests/prepare all more
+	@tests/run packages-all
+
+test-packages test-vm test-wide test-slow: prepare
 	@tests/run $(@:test-%=%)
 
 test-kernel-5.10 test-kernel-6.12 test-kernel-6.12-rt test-kernel-newest: prepare

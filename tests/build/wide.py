@@ -29,13 +29,13 @@ PACKAGES = [*roots.PACKAGES, f"clang-{CLANG}", f"lld-{CLANG}", f"llvm-{CLANG}", 
             "libelf-dev", "libssl-dev", "libdw-dev", "xz-utils"]
 PLAIN = "amd64"
 FLAVOURS = ("cloud-amd64", "rt-amd64")
-# name: series, options on, options off; with clang when the name says so
+# name: series, options on (A|B: what one of them is called there), options off; with clang when the name says so
 CONFIGURED = {
     "5.10-clang": ("5.10", [], []),
     "6.1-clang": ("6.1", [], []),
     "6.1-noguest": ("6.1", [], ["XEN_PVHVM_GUEST", "XEN_PVHVM", "XEN_PVH"]),
-    "6.12-clang-kcfi": ("6.12", ["CFI_CLANG"], ["CFI_PERMISSIVE"]),
-    "newest-clang-kcfi-lto": ("newest", ["LTO_CLANG_THIN", "CFI_CLANG", "CFI"], ["LTO_NONE", "CFI_PERMISSIVE"]),
+    "6.12-clang-kcfi": ("6.12", ["CFI_CLANG|CFI"], ["CFI_PERMISSIVE"]),
+    "newest-clang-kcfi-lto": ("newest", ["LTO_CLANG_THIN", "CFI_CLANG|CFI"], ["LTO_NONE", "CFI_PERMISSIVE"]),
     "newest-debug": ("newest", ["PREEMPT", "PROVE_LOCKING", "DEBUG_ATOMIC_SLEEP", "KASAN", "UBSAN", "DEBUG_KMEMLEAK",
                                 "DMA_API_DEBUG", "DEBUG_SG"], ["PREEMPT_DYNAMIC"]),
 }
@@ -85,6 +85,14 @@ def _thin(tree):
             shutil.rmtree(tool)
 
 
+def not_in_force(tree, name):
+    """Options of CONFIGURED that the kernel's own rules did not accept."""
+    _, on, off = CONFIGURED[name]
+    said = set(re.findall(r"^CONFIG_(\w+)=y$", (tree / ".config").read_text(), re.M))
+    wanted = [*on, "CC_IS_CLANG"] if "-clang" in name else on
+    return [names for names in wanted if not said & set(names.split("|"))] + [f"not {option}" for option in off if option in said]
+
+
 def _configure(root, name, kernel, compiler, source):
     """A tree of its own, prepared; the release it calls itself."""
     _, on, off = CONFIGURED[name]
@@ -92,7 +100,8 @@ def _configure(root, name, kernel, compiler, source):
     shutil.copytree(source, tree, symlinks=True)
     headers = root / f"usr/src/linux-headers-{kernel}"
     shutil.copy(headers / ".config", tree / ".config")
-    changes = [arg for option in on for arg in ("-e", option)] + [arg for option in off for arg in ("-d", option)]
+    changes = [arg for names in on for option in names.split("|") for arg in ("-e", option)]
+    changes += [arg for option in off for arg in ("-d", option)]
     # what names files of Debian's build, and what only costs time here
     for option in ("SYSTEM_TRUSTED_KEYS", "SYSTEM_REVOCATION_KEYS", "BUILD_SALT"):
         changes += ["--set-str", option, ""]
@@ -101,6 +110,9 @@ def _configure(root, name, kernel, compiler, source):
     subprocess.run([str(tree / "scripts/config"), "--file", str(tree / ".config"), *changes], check=True)
     args = toolchain(name, compiler)
     _inside(root, tree, *args, "olddefconfig")
+    refused = not_in_force(tree, name)
+    if refused:
+        raise roots.RootError(f"the kernel's rules did not accept what {name} is for: {', '.join(refused)}")
     _inside(root, tree, *args, "modules_prepare")
     shutil.copy(headers / "Module.symvers", tree / "Module.symvers")
     release = (tree / "include/config/kernel.release").read_text().strip() + f"-{name}"
@@ -109,15 +121,6 @@ def _configure(root, name, kernel, compiler, source):
     modules.mkdir()
     (modules / "build").symlink_to(f"/usr/src/pvhvm-{name}")
     return release
-
-
-def missing(tree, name):
-    """Options of CONFIGURED that the kernel's own rules did not accept."""
-    _, on, off = CONFIGURED[name]
-    config = (tree / ".config").read_text()
-    known = set(re.findall(r"CONFIG_(\w+)", config))
-    return ([o for o in on if o in known and f"CONFIG_{o}=y\n" not in config]
-            + [f"not {o}" for o in off if f"CONFIG_{o}=y\n" in config])
 
 
 def fill(root):

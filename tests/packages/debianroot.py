@@ -52,6 +52,12 @@ class Machine:
             raise AssertionError(f"'{command}': exit code {done.returncode}: {' / '.join(last)}")
         return done.stdout
 
+    def runs(self, kernel):
+        """From now on uname says that it is this kernel."""
+        self.path("/usr/bin/uname").rename(self.path("/usr/bin/uname.true"))
+        self.path("/usr/bin/uname").write_text(f'#!/bin/sh\n[ "$*" != -r ] || exec echo {kernel}\nexec uname.true "$@"\n')
+        self.path("/usr/bin/uname").chmod(0o755)
+
     def put(self, *files):
         for file in files:
             shutil.copy(file, self.top / "srv")
@@ -79,7 +85,16 @@ class Machine:
         subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(self.path(folder))], check=True)
 
     def large_again(self, folder):
-        subprocess.run(["umount", str(self.path(folder))], check=True)
+        """More room on what small() put there; what is on it stays."""
+        subprocess.run(["mount", "-o", "remount,size=64m", str(self.path(folder))], check=True)
+
+    def sysfs(self, **files):
+        """Files of the machine's /sys, by their paths."""
+        subprocess.run(["mount", "-o", "remount,rw", str(self.path("/sys"))], check=True)
+        for name, text in files.items():
+            file = self.path(f"/sys/{name}")
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text + "\n")
 
 
 @contextlib.contextmanager

@@ -38,11 +38,11 @@ class Fleet:
                            "pvhvm_command": str(command), "pvhvm_reboot": False, "ansible_become": False}
         (place / "hosts.json").write_text(json.dumps({"all": {"hosts": hosts}}))
 
-    def play(self, *steps, fails=(), **values):
+    def play(self, *steps, fails=(), check=False, **values):
         """({guest: (changed, failed)}, output)"""
         name = "ansible-" + "-".join(steps)
         command = ["ansible-playbook", "-i", str(self.place / "hosts.json"), "guests.yml",
-                   "-e", json.dumps(dict(values, pvhvm_do=steps))]
+                   "-e", json.dumps(dict(values, pvhvm_do=steps)), *(["--check"] if check else [])]
         env = dict(os.environ, ANSIBLE_NOCOLOR="1", ANSIBLE_LOCAL_TEMP=str(self.place / "tmp"), LC_ALL="C.UTF-8",
                    ANSIBLE_GATHERING="smart", ANSIBLE_REMOTE_TEMP=str(self.place / "tmp"))
         try:
@@ -74,6 +74,9 @@ def steps():
         fleet.play("verify", fails=["one"])     # the first batch fails: the second guest is not touched
         _, out = fleet.play("verify", fails=["one"], pvhvm_disks=["sdb"])
         assert "sdb is still emulated" in out
+        recap, out = fleet.play("switch", "verify", check=True)
+        assert recap == {"one": (0, 0), "two": (0, 0)} and "sdb" in out, recap
+        assert not any(g.writes() for g in fleet.guests.values()), "--check wrote something"
         recap, _ = fleet.play("switch", "verify")
         assert recap == {"one": (1, 0), "two": (1, 0)}, recap
         for guest in fleet.guests.values():
@@ -137,6 +140,7 @@ def installs():
             assert role.play("install", **values)[0] == 0, f"{values}: changed again"
             role.play("roll_back", pvhvm_remove=True)
             assert not m.built(), m.built()
+            assert role.play("roll_back", pvhvm_remove=True)[0] == 0, f"{values}: removed again"
 
 
 TESTS = [lint, steps, no_such_step, installs]

@@ -2,6 +2,7 @@
 """A .deb's life in Debian systems without a VM: all but what needs a kernel that runs."""
 import os
 import pathlib
+import re
 import tempfile
 
 import debianroot
@@ -22,16 +23,23 @@ def tree(place):
     return place / f"pvhvm-{VERSION}"
 
 
+def tree_of_next(place):
+    """The sources as of a later version."""
+    src = tree(place)
+    (src / "VERSION").write_text(NEXT + "\n")
+    for name in ("dkms.conf", "packaging/rpm/pvhvm.spec", "packaging/rpm/pvhvm-kmod.spec.in"):
+        text = (src / name).read_text()
+        (src / name).write_text(re.sub(rf"(PACKAGE_VERSION=\"|Version: +){re.escape(VERSION)}\b", rf"\g<1>{NEXT}", text))
+    return src
+
+
 def debs_of_next():
     """The same packages as of a later version."""
     out = LOGS / "next"
     if out.exists():
         return sorted(out.glob("*.deb"))
     with tempfile.TemporaryDirectory() as place:
-        src = tree(pathlib.Path(place))
-        (src / "VERSION").write_text(NEXT + "\n")
-        conf = src / "dkms.conf"
-        conf.write_text(conf.read_text().replace(f'"{VERSION}"', f'"{NEXT}"'))
+        src = tree_of_next(pathlib.Path(place))
         run("deb-next", str(src / "packaging/build-debs"), str(out), str(src / "include/xen-public"), cwd=src,
             env=dict(os.environ, SOURCE_DATE_EPOCH="1"))
     return sorted(out.glob("*.deb"))
@@ -125,7 +133,7 @@ def without_headers():
 
 
 def wrong_folder():
-    """with a folder that is no kernel's headers the build says so in one line and leaves nothing"""
+    """with a folder that is no kernel's headers, or another's, the build says so in one line and leaves nothing"""
     with debianroot.machine() as m:
         m.put(*DEB.glob("*.deb"))
         kernel = m.release()
@@ -133,27 +141,79 @@ def wrong_folder():
         headers.rename(m.path("/srv/headers"))
         install(m)
         common = next(m.path("/usr/src").glob("linux-headers-*-common")).name
-        m.sh(f"dkms build pvhvm/{VERSION} -k {kernel} --kernelsourcedir /usr/src/{common} || true")
-        log = m.path(f"/var/lib/dkms/pvhvm/{VERSION}/build/make.log").read_text()
-        assert len(ours(log)) == 1 and "not those of one kernel" in log, f"says {ours(log)}"
-        assert not m.built() and "installed" not in m.sh("dkms status pvhvm")
+
+        def says(word):
+            m.sh(f"dkms build --force pvhvm/{VERSION} -k {kernel} --kernelsourcedir /usr/src/{folder} || true")
+            log = m.path(f"/var/lib/dkms/pvhvm/{VERSION}/build/make.log").read_text()
+            assert len(ours(log)) == 1 and word in log, f"says {ours(log)}"
+            assert not m.built() and "installed" not in m.sh("dkms status pvhvm")
+
+        folder = common
+        says("not those of one kernel")
+        folder = f"linux-headers-{kernel}"
+        m.path(f"/usr/src/{folder}/include/config/kernel.release").write_text("6.1.0-1-other\n")
+        says(f"are of kernel 6.1.0-1-other, not of {kernel}")
+
+
+def _filled_up(folder, size, word, again):
+    """A place of DKMS's that is too small: one line, no half module, and a second try on what the first has left works."""
+    with debianroot.machine() as m:
+        m.put(*DEB.glob("*.deb"))
+        place = m.path(folder.format(m.release()))
+        place.mkdir(exist_ok=True)
+        m.small(folder.format(m.release()), size)
+        out = install(m)
+        assert not m.built(), f"half built: {m.built()}"
+        assert len(ours(out)) == 1 and word in ours(out)[0], f"says {ours(out)}"
+        assert m.sh("dpkg -s pvhvm-dkms").count("Status: install ok installed") == 1
+        m.large_again(folder.format(m.release()))
+        m.sh(again.format(m.release()))
+        assert m.built() == sorted(MODULES), f"second try: {m.built()}"
+        m.sh(f"modinfo -k {m.release()} pvhvm_blkfront")
+        m.sh("dpkg -P pvhvm-dkms pvhvm-tools")
+        assert not m.built() and not m.remains() and not list(place.glob("pvhvm*")), f"left: {m.remains()}"
 
 
 def full_disk():
-    """a disk that fills up while DKMS builds: one line, no half module, and a second try works"""
+    """a disk that fills up before, while and after DKMS builds: one line, no half module, and a second try works"""
+    _filled_up("/var/lib/dkms", "1m", "not built:", "dpkg-reconfigure pvhvm-dkms")
+    _filled_up("/var/lib/dkms", "3m", "not built:", "dpkg-reconfigure pvhvm-dkms")
+    _filled_up("/lib/modules/{}/updates", "200k", "/lib/modules is full", "dkms autoinstall -k {}")
+
+
+def half_installed():
+    """an upgrade that dpkg gives up leaves the old version's modules; an installation that was killed is finished by dpkg, or removed"""
+    with debianroot.machine() as m:
+        m.put(*DEB.glob("*.deb"), *debs_of_next())
+        before = m.remains()
+        install(m)
+        # a file of another package's, which dpkg finds when the old modules are gone
+        bad = "/srv/bad.deb"
+        m.sh(f"cd /srv && dpkg-deb -R pvhvm-dkms_{NEXT}_all.deb bad && mkdir -p bad/usr/bin && touch bad/usr/bin/dpkg && dpkg-deb -b bad {bad}")
+        out = m.sh(f"! dpkg -i {bad} 2>&1")
+        assert "trying to overwrite" in out and len(ours(out)) == 1, out
+        assert m.built() == sorted(MODULES) and version_of(m, MODULES[0]) == VERSION, f"after the upgrade that failed: {m.built()}"
+        for way in ("dpkg --configure -a", "dpkg -P pvhvm-dkms pvhvm-tools"):
+            m.sh("dpkg -P pvhvm-dkms pvhvm-tools")
+            m.sh(f"dpkg --unpack /srv/pvhvm-*_{VERSION}_*.deb; (timeout -s KILL 3 dpkg --configure -a) || [ $? = 137 ]; "
+                 "! dpkg -s pvhvm-dkms | grep -q '^Status: install ok installed'")
+            m.sh(way)
+            assert m.built() == (sorted(MODULES) if "configure" in way else []), f"{way}: {m.built()}"
+        m.sh("dpkg -P pvhvm-dkms pvhvm-tools || true")
+        assert not m.built() and m.remains() == before, f"left: {m.remains()}"
+
+
+def on_xen():
+    """where the kernel's own Xen support is active, or another kernel runs than was built for, one line says what to do"""
     with debianroot.machine() as m:
         m.put(*DEB.glob("*.deb"))
-        m.path("/var/lib/dkms").mkdir(exist_ok=True)
-        m.small("/var/lib/dkms", "1m")
-        out = install(m)
-        assert not m.built(), f"half built: {m.built()}"
-        assert len(ours(out)) == 1 and "not built:" in ours(out)[0], f"says {ours(out)}"
-        assert m.sh("dpkg -s pvhvm-dkms").count("Status: install ok installed") == 1
-        m.large_again("/var/lib/dkms")
-        m.sh("dpkg-reconfigure pvhvm-dkms")
-        assert m.built() == sorted(MODULES), f"second try: {m.built()}"
-        m.sh("dpkg -P pvhvm-dkms pvhvm-tools")
-        assert not m.built() and not m.remains(), f"left: {m.remains()}"
+        device = "bus/pci/devices/0000:00:02.0/vendor"
+        m.sysfs(**{device: "0x5853"})
+        assert len(ours(out := install(m))) == 1 and "not built for the running kernel" in out, ours(out)
+        m.sysfs(**{"hypervisor/type": "xen"})
+        out = m.sh("dpkg-reconfigure pvhvm-dkms")
+        assert len(ours(out)) == 1 and "Xen support is active" in out and "boot with 'nopv'" in out, ours(out)
+        assert m.built() == sorted(MODULES), f"built: {m.built()}"
 
 
 def boots_with(m, kernel):
@@ -195,4 +255,4 @@ def kernel_upgrade():
         assert m.built() == sorted(MODULES) and boots_with(m, kernel) is None, f"{m.built()}, {boots_with(m, kernel)}"
 
 
-TESTS = [whole_life, without_headers, wrong_folder, full_disk, kernel_upgrade]
+TESTS = [whole_life, without_headers, wrong_folder, full_disk, half_installed, on_xen, kernel_upgrade]

@@ -14,9 +14,9 @@ def _life(suite):
 
         before = m.remains()
         m.put(TOP / f"build/dist/pvhvm-{VERSION}.tar.gz")
-        sh(f"cd /srv && tar xf pvhvm-{VERSION}.tar.gz && cd pvhvm-{VERSION} && "
-           "SOURCE_DATE_EPOCH=$(stat -c %Y VERSION) packaging/build-debs /srv/deb include/xen-public")
-        sh("mv /srv/deb/*.deb /srv")
+        # all that is needed is there, and is recognised: apt has no mirror
+        sh("mv /etc/apt/sources.list /srv")
+        sh(f"cd /srv && tar xf pvhvm-{VERSION}.tar.gz && cd pvhvm-{VERSION} && make deb && mv build/deb/*.deb /srv")
         said = sh("lintian --allow-root --fail-on error,warning /srv/*.deb")
         assert not said.strip(), f"lintian: {said.strip().splitlines()[0]}"
         sh(f"dpkg -i /srv/pvhvm-dkms_{VERSION}_all.deb /srv/pvhvm-tools_{VERSION}_amd64.deb")

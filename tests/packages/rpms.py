@@ -2,10 +2,13 @@
 """The .rpm packages, built and installed with Debian's rpm."""
 import os
 import pathlib
+import shutil
+import tempfile
 
 import debianroot
 import signing
-from harness import MODULES, RPM, VERSION, one, run, sums
+from harness import LOGS, MODULES, RPM, VERSION, one, run, sums
+from life import NEXT, tree_of_next, version_of
 
 
 def builds():
@@ -54,18 +57,43 @@ def rpm_in(m):
     return ["rpm", "--root", str(m.top), "--nodeps"]
 
 
+def rpms_of_next():
+    """The same packages as of a later version."""
+    out = LOGS / "next-rpm"
+    with tempfile.TemporaryDirectory() as place:
+        src = tree_of_next(pathlib.Path(place))
+        run("rpm-next", "make", "rpm", cwd=src, env=dict(os.environ, SOURCE_DATE_EPOCH="1"))
+        shutil.copytree(src / "build/rpm", out, dirs_exist_ok=True)
+    return out
+
+
 def life():
-    """rpm -i builds the modules by DKMS, rpm -e leaves nothing"""
+    """rpm builds the modules by DKMS as it installs, upgrades and goes back, says so, or why not, in one line, and leaves nothing"""
+    def rpm(m, *what):
+        out = run("rpm-life", *rpm_in(m), *what)
+        return [line for line in out.splitlines() if line.startswith("pvhvm: ")]
+
+    def parts(folder, version):
+        return [str(one(f"pvhvm-{part}-{version}-*.rpm", folder)) for part in ("kmod-common", "dkms", "tools")]
+
+    now, later = parts(RPM, VERSION), parts(rpms_of_next(), NEXT)
+    removal = ("-e", "pvhvm-dkms", "pvhvm-tools", "pvhvm-kmod-common")
     with debianroot.machine() as m:
         before = m.remains()
-        out = run("rpm-install", *rpm_in(m), "-i", *(str(one(f"pvhvm-{part}-{VERSION}*.rpm", RPM))
-                                                     for part in ("kmod-common", "dkms", "tools")))
-        # for a kernel that does not run here, where rpm's scripts build for the one that does
-        assert out.count("pvhvm: ") == 1 and "not built for" in out, f"says: {out.splitlines()[-2:]}"
-        m.sh(f"dkms autoinstall -k {m.release()}")
+        # of the kernel that runs here there are no headers
+        said = rpm(m, "-i", *now)
+        assert len(said) == 1 and "not built for" in said[0], said
+        rpm(m, *removal)
+        m.runs(m.release())
+        said = rpm(m, "-i", *now)
+        assert len(said) == 1 and "built; loaded at the next boot" in said[0], said
         assert m.built() == sorted(MODULES), f"built: {m.built()}"
         assert m.sh("pvhvm --version").strip() == f"pvhvm {VERSION}"
-        run("rpm-remove", *rpm_in(m), "-e", "pvhvm-dkms", "pvhvm-tools", "pvhvm-kmod-common")
+        for way, packages, version in (("-U", later, NEXT), ("-U --oldpackage", now, VERSION)):
+            rpm(m, *way.split(), *packages)
+            assert m.built() == sorted(MODULES) and version_of(m, MODULES[0]) == version, f"{way}: {m.built()}"
+            assert m.sh("dkms status pvhvm").count("installed") == 1, m.sh("dkms status pvhvm")
+        rpm(m, *removal)
         assert not m.built() and m.remains() == before, f"left: {m.built()} {m.remains()}"
 
 

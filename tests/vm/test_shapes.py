@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""Guests of other shapes: what the drivers are for, from the card to a restore, in each of them."""
+"""Guests of other shapes, and events and hypercalls by other ways: what the drivers are for, from the card to a restore, in each of them."""
 import pytest
 
 from test_blkfront import switch_by_hand
@@ -8,26 +8,34 @@ from test_suspend import check_fio, counts, start_fio, unplug_nics
 from xenbedlib.guestcfg import GuestConfig
 
 
-def shape(name, config):
-    return pytest.param(name, marks=pytest.mark.state(config), id=name)
+def shape(name, config="small", **params):
+    return pytest.param(name, params, marks=pytest.mark.state(config), id=name)
 
 
 @pytest.mark.wide
 @pytest.mark.fresh
-@pytest.mark.parametrize("name", [
+@pytest.mark.parametrize("name, params", [
+    shape("1 vCPU", GuestConfig("small", vcpus=1)),
     shape("4 vCPUs", GuestConfig("small", vcpus=4)),
     shape("256 MB", GuestConfig("small", memory=256)),
     # what does not fit below the hole for devices is above 4 GB: frame numbers of more than 32 bits, addresses too
     shape("memory above 4 GB", GuestConfig("small", xl="mmio_hole = 3600")),
+    shape("rtl8139", GuestConfig("small", nic_model="rtl8139")),
     shape("UEFI", GuestConfig("small", firmware="ovmf")),
     shape("AHCI", GuestConfig("small", xl='hdtype = "ahci"')),
     shape("threadirqs", GuestConfig("small", extra="threadirqs")),
+    shape("INTx, 2-level", platform_upcall="intx", platform_evtchn="2l"),
+    shape("INTx, FIFO", platform_upcall="intx", platform_evtchn="fifo"),
+    shape("vector per vCPU, 2-level", platform_upcall="vector", platform_evtchn="2l"),
+    shape("hypercall page", platform_hypercall="page"),
 ])
-def test_core(guest, name):
+def test_core(guest, name, params):
     if name == "memory above 4 GB":
         guest.sh("grep -q '^ *1[0-9a-f]*-.*System RAM' /proc/iomem")
     assert guest.sh("test -d /sys/firmware/efi && echo y || echo n") == ("y" if name == "UEFI" else "n")
-    pv_up(guest)
+    pv_up(guest, **params)
+    for parameter, attribute in (("platform_upcall", "upcall"), ("platform_evtchn", "evtchn_abi")):
+        assert guest.platform(attribute) == params.get(parameter, guest.platform(attribute))
     unplug_nics(guest)
     guest.load("blkfront")
     dev = "/dev/" + switch_by_hand(guest)
