@@ -398,7 +398,15 @@ void blkf_identity_exit(void);
 /* ---- negotiate ---- */
 
 /**
- * blkf_negotiate() - read what the backend offers, set rings up, publish them
+ * blkf_negotiate_choose() - read what the backend offers, choose what to use
+ * @dev: queues down
+ *
+ * Return: 0; or what pvhvm_xs_unanswered() knows, and nothing has changed.
+ */
+int blkf_negotiate_choose(struct blkf_dev *dev);
+
+/**
+ * blkf_negotiate() - set up rings as chosen, publish them
  * @dev: queues down
  *
  * Return: 0, our state is Initialised; negative errno, queues are down.
@@ -409,7 +417,7 @@ int blkf_negotiate(struct blkf_dev *dev);
 
 /**
  * blkf_limits_read() - what the disk is, from the connected backend's keys
- * Return: 0 or negative errno, reported.
+ * Return: 0; negative errno, reported but for those of pvhvm_xs_unanswered().
  */
 int blkf_limits_read(struct blkf_dev *dev);
 

@@ -172,10 +172,11 @@ void blkf_dev_last_closed(struct blkf_dev *dev)
 
 static bool device_is_online(struct blkf_dev *dev)
 {
-	u64 online;
+	struct pvhvm_xs_uint online = { "online", 1 };
 
-	return !pvhvm_xs_read_u64(PVHVM_XS_NONE, dev->pdev->otherend, "online",
-				  &online) && online;
+	if (pvhvm_xs_read_uints(dev->pdev->otherend, &online, 1))
+		pvhvm_look_again(dev->pdev);
+	return online.value;
 }
 
 /*
@@ -248,8 +249,13 @@ static void device_give_up(struct blkf_dev *dev, int err, const char *what)
 
 static int device_negotiate(struct blkf_dev *dev)
 {
-	int err = blkf_negotiate(dev);
+	int err = blkf_negotiate_choose(dev);
 
+	if (err) {
+		pvhvm_look_again(dev->pdev);
+		return err;
+	}
+	err = blkf_negotiate(dev);
 	if (err)
 		device_give_up(dev, err, "cannot set up the rings");
 	else
@@ -270,8 +276,12 @@ static void device_connect(struct blkf_dev *dev)
 	int err;
 
 	err = blkf_limits_read(dev);
+	if (pvhvm_xs_unanswered(err)) {
+		pvhvm_look_again(dev->pdev);
+		return;
+	}
 	if (!err)
-		err = blkf_queues_bounce(dev);
+		err = blkf_step("properties") ?: blkf_queues_bounce(dev);
 	if (!err)
 		err = device_connect_disk(dev);
 	if (err) {

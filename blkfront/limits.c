@@ -7,19 +7,26 @@
 
 #include <linux/slab.h>
 
-static bool limits_is_mode_r(struct blkf_dev *dev)
+/* 1: to be read only; 0: not so; or errno: not known. */
+static int limits_is_mode_r(struct blkf_dev *dev)
 {
 	char *mode = pvhvm_xs_read(PVHVM_XS_NONE, dev->pdev->otherend, "mode",
 				   NULL);
-	bool r = !IS_ERR(mode) && !strcmp(mode, "r");
+	int r;
 
-	if (!IS_ERR(mode))
-		kfree(mode);
+	if (IS_ERR(mode))
+		return pvhvm_xs_unanswered(PTR_ERR(mode)) ? PTR_ERR(mode) : 0;
+	r = !strcmp(mode, "r");
+	kfree(mode);
 	return r;
 }
 
-/* What kind of disk it is, and what it can beyond reading and writing. */
-static void limits_read_kind(struct blkf_dev *dev)
+/*
+ * What kind of disk it is, and what it can beyond reading and writing. What is
+ * not known is not guessed: a disk without flushes would lose what it has
+ * promised to keep.
+ */
+static int limits_read_kind(struct blkf_dev *dev)
 {
 	enum { FLUSH, BARRIER, DISCARD, PERSISTENT, INFO };
 	struct pvhvm_xs_uint key[] = {
@@ -29,21 +36,27 @@ static void limits_read_kind(struct blkf_dev *dev)
 		[PERSISTENT]	= { "feature-persistent", 1 },
 		[INFO]		= { "info", UINT_MAX },
 	};
-	bool untrusted = !pvhvm_xs_read_uint(dev->pdev->nodename, "trusted", 1,
-					     1);
+	struct pvhvm_xs_uint trusted = { "trusted", 1, 1 };
+	int err, mode_r;
 
-	pvhvm_xs_read_uints(dev->pdev->otherend, key, ARRAY_SIZE(key));
+	err = pvhvm_xs_read_uints(dev->pdev->nodename, &trusted, 1) ?:
+	      pvhvm_xs_read_uints(dev->pdev->otherend, key, ARRAY_SIZE(key));
+	if (err)
+		return err;
+	mode_r = limits_is_mode_r(dev);
+	if (mode_r < 0)
+		return mode_r;
 	dev->flush_cache = key[FLUSH].value;
 	dev->barrier = key[BARRIER].value;
 	dev->discard = key[DISCARD].value;
 	dev->degraded = 0;
 	/* Both must want it; or ours does not trust the other one. */
-	dev->bounce = untrusted ||
+	dev->bounce = !trusted.value ||
 		      (blkf_param_persistent() && key[PERSISTENT].value);
 	dev->cdrom = key[INFO].value & VDISK_CDROM;
 	dev->removable = key[INFO].value & VDISK_REMOVABLE;
-	dev->readonly = key[INFO].value & VDISK_READONLY ||
-			limits_is_mode_r(dev);
+	dev->readonly = key[INFO].value & VDISK_READONLY || mode_r;
+	return 0;
 }
 
 static int limits_read_props(struct blkf_dev *dev, struct blkf_props *p)
@@ -61,12 +74,16 @@ static int limits_read_props(struct blkf_dev *dev, struct blkf_props *p)
 
 	memset(p, 0, sizeof(*p));
 	err = pvhvm_xs_read_u64(PVHVM_XS_NONE, dir, "sectors", &p->capacity);
+	if (pvhvm_xs_unanswered(err))
+		return err;
 	if (err) {
 		pvhvm_dev_error(dev->pdev, err,
 				"the backend does not tell the disk's size");
 		return err;
 	}
-	pvhvm_xs_read_uints(dir, key, ARRAY_SIZE(key));
+	err = pvhvm_xs_read_uints(dir, key, ARRAY_SIZE(key));
+	if (err)
+		return err;
 	p->sector_size = key[SECTOR].value;
 	p->physical_size = key[PHYSICAL].value ?: p->sector_size;
 	p->discard_granularity = key[GRANULARITY].value;
@@ -86,8 +103,7 @@ int blkf_limits_read(struct blkf_dev *dev)
 	struct blkf_props p;
 	int err;
 
-	limits_read_kind(dev);
-	err = blkf_step("properties") ?: limits_read_props(dev, &p);
+	err = limits_read_kind(dev) ?: limits_read_props(dev, &p);
 	if (err)
 		return err;
 	/* blkf_limits_work() may be late */

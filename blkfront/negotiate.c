@@ -36,7 +36,7 @@ static void negotiate_choose_queues(struct blkf_dev *dev, unsigned int offered)
 	dev->nr_queues = nr;
 }
 
-static void negotiate_choose(struct blkf_dev *dev)
+int blkf_negotiate_choose(struct blkf_dev *dev)
 {
 	enum { QUEUES, ORDER, PAGES, SEGMENTS };
 	struct pvhvm_xs_uint key[] = {
@@ -46,8 +46,11 @@ static void negotiate_choose(struct blkf_dev *dev)
 		[SEGMENTS] = { "feature-max-indirect-segments", UINT_MAX },
 	};
 	unsigned int order;
+	int err;
 
-	pvhvm_xs_read_uints(dev->pdev->otherend, key, ARRAY_SIZE(key));
+	err = pvhvm_xs_read_uints(dev->pdev->otherend, key, ARRAY_SIZE(key));
+	if (err)
+		return err;
 	negotiate_choose_queues(dev, key[QUEUES].value);
 	order = blkf_ring_order(blkf_param_ring_order(), key[ORDER].value,
 				key[PAGES].value);
@@ -56,6 +59,7 @@ static void negotiate_choose(struct blkf_dev *dev)
 	if (!dev->disk)
 		dev->depth = blkf_ring_entries(order);
 	dev->ring_order = order;
+	return 0;
 }
 
 /* ---- keys out ---- */
@@ -143,7 +147,6 @@ int blkf_negotiate(struct blkf_dev *dev)
 {
 	int err;
 
-	negotiate_choose(dev);
 	err = blkf_queues_up(dev);
 	if (!err)
 		err = blkf_step("publish keys") ?:

@@ -42,8 +42,8 @@
 #define BLKF_SEGS_MAX \
 	((unsigned int)(BLKF_PAGE_SIZE / sizeof(struct blkif_request_segment)))
 
-/* 2^54 sectors of 512 bytes: a byte offset stays positive in 64 bits. */
-#define BLKF_CAPACITY_MAX	(1ull << 54)
+/* In sectors of 512 bytes: the size in bytes stays positive in 64 bits. */
+#define BLKF_CAPACITY_MAX	((1ull << 54) - 1)
 /* Most that one discard covers: its length in bytes fits into 32 bits. */
 #define BLKF_DISCARD_MAX	(0xffffffffu / BLKF_SECTOR_SIZE)
 

@@ -83,7 +83,6 @@ static int device_build(struct netf_dev *nd)
 
 	if (netf_fail_step(nd, "features"))
 		return -ENOMEM;
-	netf_read_features(nd);
 	netf_mcast_reset(nd);
 	if (!nd->feat.rx_copy) {
 		dev_err(&nd->pdev->dev,
@@ -125,6 +124,10 @@ static void device_connect(struct netf_dev *nd)
 				"given up after %u attempts; unbind and bind to try again",
 				nd->failures);
 		nd->pdev->idle = true;
+		return;
+	}
+	if (netf_read_features(nd)) {
+		pvhvm_look_again(nd->pdev);
 		return;
 	}
 	nd->failures++;
@@ -237,6 +240,15 @@ static void device_closed(struct netf_dev *nd)
 		pvhvm_frontend_closed(pdev);
 }
 
+static bool device_is_online(struct netf_dev *nd)
+{
+	struct pvhvm_xs_uint online = { "online", 1 };
+
+	if (pvhvm_xs_read_uints(nd->pdev->otherend, &online, 1))
+		pvhvm_look_again(nd->pdev);
+	return online.value;
+}
+
 void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 {
 	struct netf_dev *nd = pvhvm_get_drvdata(pdev);
@@ -271,8 +283,7 @@ void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 		if (pdev->state == XenbusStateInitialising)
 			break;
 		device_closed(nd);
-		if (nd->restart &&
-		    pvhvm_xs_read_uint(pdev->otherend, "online", 1, 0))
+		if (nd->restart && device_is_online(nd))
 			device_restart(nd);
 		break;
 	default:

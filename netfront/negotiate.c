@@ -20,7 +20,7 @@ bool netf_read_carrier(const char *path)
 	return pvhvm_xs_read_u64(PVHVM_XS_NONE, path, "", &value) || value;
 }
 
-void netf_read_features(struct netf_dev *nd)
+int netf_read_features(struct netf_dev *nd)
 {
 	enum { QUEUES, COPY, SG, TSO4, TSO6, NO_CSUM4, CSUM6, SPLIT,
 	       MCAST, MCAST_DYNAMIC, CTRL, HEADROOM, CARRIER };
@@ -39,10 +39,15 @@ void netf_read_features(struct netf_dev *nd)
 		[HEADROOM]	= { "feature-xdp-headroom", 1 },
 		[CARRIER]	= { "carrier", 1, 1 },
 	};
+	struct pvhvm_xs_uint trusted = { "trusted", 1, 1 };
 	struct netf_features *feat = &nd->feat;
+	int err;
 
-	pvhvm_xs_read_uints(nd->pdev->otherend, key, ARRAY_SIZE(key));
-	feat->trusted = pvhvm_xs_read_uint(nd->pdev->nodename, "trusted", 1, 1);
+	err = pvhvm_xs_read_uints(nd->pdev->otherend, key, ARRAY_SIZE(key)) ?:
+	      pvhvm_xs_read_uints(nd->pdev->nodename, &trusted, 1);
+	if (err)
+		return err;
+	feat->trusted = trusted.value;
 	feat->queues = max(1u, key[QUEUES].value);
 	feat->rx_copy = key[COPY].value;
 	feat->sg = key[SG].value;
@@ -60,6 +65,7 @@ void netf_read_features(struct netf_dev *nd)
 	feat->ctrl = key[CTRL].value;
 	feat->xdp_headroom = key[HEADROOM].value;
 	feat->carrier = key[CARRIER].value;
+	return 0;
 }
 
 /* Keys that an earlier connection may have left and this one might not write. */

@@ -509,8 +509,11 @@ void netf_get_stats64(struct net_device *dev, struct rtnl_link_stats64 *sum);
 
 /* ---- negotiate.c ---- */
 
-/* Read what the backend offers. Context: process; may sleep. */
-void netf_read_features(struct netf_dev *nd);
+/*
+ * Read what the backend offers. Context: process; may sleep. Return: 0; or
+ * what pvhvm_xs_unanswered() knows, and nothing has changed.
+ */
+int netf_read_features(struct netf_dev *nd);
 
 /*
  * Does the backend say, in its key @path, that the link is up? Yes if it says

@@ -168,11 +168,11 @@ static void platform_shutdown(struct pci_dev *pdev)
 	shared_info_abandon();
 }
 
+/* No MODULE_DEVICE_TABLE: xenbus, which needs this module, has the alias. */
 static const struct pci_device_id platform_ids[] = {
 	{ PCI_DEVICE(PVHVM_PCI_VENDOR_XEN, XEN_PLATFORM_ID) },
 	{ }
 };
-/* No MODULE_DEVICE_TABLE: xenbus, which needs this module, has the alias. */
 
 static struct pci_driver platform_driver = {
 	.name = "pvhvm-platform",

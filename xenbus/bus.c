@@ -207,6 +207,16 @@ bool bus_queue(struct work_struct *work)
 	return queue_work(bus.wq, work);
 }
 
+bool bus_queue_later(struct delayed_work *work, unsigned long delay)
+{
+	return queue_delayed_work(bus.wq, work, delay);
+}
+
+bool bus_is_suspended(void)
+{
+	return READ_ONCE(bus.suspended);
+}
+
 /* Keys inside a device that is known are its driver's business, not ours. */
 static void bus_changed(struct pvhvm_xs_watch *watch, const char *path)
 {

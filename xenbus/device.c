@@ -12,6 +12,8 @@
 #include <linux/kernel.h>
 #include <linux/slab.h>
 
+#include <pvhvm/export.h>
+
 /* Domains above are special numbers (DOMID_SELF and others, xen/xen.h). */
 #define DEVICE_DOMID_MAX	(DOMID_FIRST_RESERVED - 1)
 
@@ -142,6 +144,24 @@ static void device_tell_driver(struct pvhvm_device *pdev,
 		drv->otherend_changed(pdev, state);
 }
 
+static void device_look(struct pvhvm_device *pdev)
+{
+	enum xenbus_state state;
+
+	mutex_lock(&pdev->lock);
+	/* not to know is no reason to give a backend up, or to leave it at that */
+	if (!handshake_ask(pdev->otherend, &state)) {
+		dev_warn(&pdev->dev, "the backend's state cannot be read\n");
+		pvhvm_look_again(pdev);
+	} else if (pdev->live) {
+		device_tell_driver(pdev, state);
+	} else if (state == XenbusStateClosing) {
+		pvhvm_switch_state(pdev, XenbusStateClosed);
+	}
+	mutex_unlock(&pdev->lock);
+	bus_kick();
+}
+
 /*
  * In the watch thread. The watch is also set while no driver is bound: a
  * toolstack that takes such a device away waits for our Closed, too.
@@ -149,26 +169,46 @@ static void device_tell_driver(struct pvhvm_device *pdev,
 static void device_otherend_changed(struct pvhvm_xs_watch *watch,
 				    const char *path)
 {
-	struct pvhvm_device *pdev = container_of(watch, struct pvhvm_device,
-						 watch);
-	enum xenbus_state state;
+	device_look(container_of(watch, struct pvhvm_device, watch));
+}
 
-	mutex_lock(&pdev->lock);
-	/* not to know is no reason to give a backend up */
-	if (!handshake_ask(pdev->otherend, &state))
-		dev_warn(&pdev->dev, "the backend's state cannot be read\n");
-	else if (pdev->live)
-		device_tell_driver(pdev, state);
-	else if (state == XenbusStateClosing)
-		pvhvm_switch_state(pdev, XenbusStateClosed);
-	mutex_unlock(&pdev->lock);
-	bus_kick();
+#define DEVICE_AGAIN	HZ
+
+void pvhvm_look_again(struct pvhvm_device *pdev)
+{
+	if (comms_broken())
+		return;
+	get_device(&pdev->dev);
+	if (!bus_queue_later(&pdev->again, DEVICE_AGAIN))
+		put_device(&pdev->dev);
+}
+PVHVM_EXPORT(pvhvm_look_again);
+
+static void device_again_work(struct work_struct *work)
+{
+	struct pvhvm_device *pdev = container_of(to_delayed_work(work),
+						 struct pvhvm_device, again);
+
+	/* in another domain the old backend's end would be seen */
+	if (bus_is_suspended())
+		pvhvm_look_again(pdev);
+	else
+		device_look(pdev);
+	put_device(&pdev->dev);
 }
 
 static int device_watch(struct pvhvm_device *pdev)
 {
 	return pvhvm_xs_watch_in(&pdev->watch, pdev->otherend, "state",
 				 device_otherend_changed);
+}
+
+/* For good: nothing looks at the backend after it. */
+static void device_unwatch(struct pvhvm_device *pdev)
+{
+	pvhvm_xs_unwatch_in(&pdev->watch);
+	if (cancel_delayed_work_sync(&pdev->again))
+		put_device(&pdev->dev);
 }
 
 /* ---- appearing and disappearing ---- */
@@ -198,6 +238,7 @@ int device_create_pv(const char *type, unsigned int id)
 	init_completion(&pdev->down);
 	INIT_LIST_HEAD(&pdev->watch.list);
 	INIT_WORK(&pdev->quarantine_work, client_quarantine_work);
+	INIT_DELAYED_WORK(&pdev->again, device_again_work);
 	device_initialize(&pdev->dev);
 	pdev->dev.bus = &pvhvm_bus;
 	pdev->dev.parent = stats_root();
@@ -224,7 +265,7 @@ int device_create_pv(const char *type, unsigned int id)
 	return 0;
 
 err_unwatch:
-	pvhvm_xs_unwatch_in(&pdev->watch);
+	device_unwatch(pdev);
 err_put:
 	put_device(&pdev->dev);
 	return err;
@@ -235,7 +276,7 @@ void device_destroy_pv(struct pvhvm_device *pdev)
 {
 	get_device(&pdev->dev);
 	device_unregister(&pdev->dev);
-	pvhvm_xs_unwatch_in(&pdev->watch);
+	device_unwatch(pdev);
 	put_device(&pdev->dev);
 }
 
@@ -372,13 +413,18 @@ void device_forget_backend(struct pvhvm_device *pdev)
 
 static int device_try_resume(struct pvhvm_device *pdev)
 {
-	int err;
+	enum xenbus_state state;
+	int err = 0;
 
 	/* the path; and the watch, if it was bound or unbound since */
 	pvhvm_xs_unwatch_in(&pdev->watch);
 	mutex_lock(&pdev->lock);
-	pdev->state = handshake_read(pdev->nodename);
-	err = device_find_otherend(pdev);
+	if (handshake_ask(pdev->nodename, &state))
+		pdev->state = state;
+	else
+		err = -ETIMEDOUT;
+	if (!err)
+		err = device_find_otherend(pdev);
 	if (!err && pdev->live)
 		err = device_resume_driver(pdev);
 	mutex_unlock(&pdev->lock);
@@ -405,15 +451,22 @@ static void device_resume_alone(struct pvhvm_device *pdev, bool leaving)
 	device_watch(pdev);
 }
 
-/* A server that is slow just now must not cost the guest its disk. */
+/*
+ * A server that is slow just now must not cost the guest its disk: what it
+ * does not answer is asked again, for ten minutes and more (it is waited for
+ * in each try, too); what fails otherwise five times.
+ */
 #define DEVICE_RESUME_TRIES	5
+#define DEVICE_RESUME_SILENT	100
 
 void device_resume_pv(struct pvhvm_device *pdev)
 {
 	unsigned int left = DEVICE_RESUME_TRIES;
+	unsigned int silent = DEVICE_RESUME_SILENT;
 	int err;
 
-	while ((err = device_try_resume(pdev)) && --left &&
+	while ((err = device_try_resume(pdev)) &&
+	       (pvhvm_xs_unanswered(err) ? --silent : --left) &&
 	       err != -ENOENT && err != -ENODEV && !comms_broken())
 		ssleep(1);
 	/* not there any more: the scan that follows takes it away */

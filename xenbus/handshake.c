@@ -36,7 +36,7 @@ bool handshake_ask(const char *dir, enum xenbus_state *state)
 
 	*state = err || value > XenbusStateReconfigured ? XenbusStateUnknown :
 							  value;
-	return err != -ETIMEDOUT && err != -EIO && err != -ENOMEM;
+	return !pvhvm_xs_unanswered(err);
 }
 
 /* The same where no answer is as good as none. */

@@ -179,10 +179,11 @@ static int ops_collect_u64(struct xs_request *req, u64 *value)
 	return ops_take_u64(reply, len, value);
 }
 
-void pvhvm_xs_read_uints(const char *dir, struct pvhvm_xs_uint *want,
-			 unsigned int nr)
+int pvhvm_xs_read_uints(const char *dir, struct pvhvm_xs_uint *want,
+			unsigned int nr)
 {
 	struct { struct xs_request req; int err; } *read;
+	int unanswered = 0;
 	unsigned int i;
 	u64 value;
 
@@ -196,9 +197,12 @@ void pvhvm_xs_read_uints(const char *dir, struct pvhvm_xs_uint *want,
 		if (!err)
 			err = ops_collect_u64(&read[i].req, &value);
 		want[i].value = ops_judge_uint(dir, &want[i], err, value);
+		if (pvhvm_xs_unanswered(err))
+			unanswered = err;
 	}
 	xs_leave();
 	kfree(read);
+	return unanswered;
 }
 PVHVM_EXPORT(pvhvm_xs_read_uints);
 

@@ -295,8 +295,12 @@ void bus_kick(void);
 /* Queue a look at the directory "device". Context: any. */
 void bus_rescan(void);
 
-/* Run in the bus's workqueue. */
+/* Run in the bus's workqueue, at once or after @delay jiffies. */
 bool bus_queue(struct work_struct *work);
+bool bus_queue_later(struct delayed_work *work, unsigned long delay);
+
+/* From a suspend's beginning to its end, be it in another domain. */
+bool bus_is_suspended(void);
 
 /* Wait for what is queued while watch callbacks still run: it may need them. */
 void bus_flush(void);

@@ -60,6 +60,7 @@ struct pvhvm_device {
 	struct pvhvm_xs_watch watch;
 	struct completion down;
 	struct work_struct quarantine_work;
+	struct delayed_work again;
 	char type_buf[PVHVM_ID_SIZE];
 };
 
@@ -119,6 +120,16 @@ static inline void pvhvm_set_drvdata(struct pvhvm_device *pdev, void *data)
 {
 	dev_set_drvdata(&pdev->dev, data);
 }
+
+/**
+ * pvhvm_look_again() - xenstore has not answered what a callback has to know
+ * @pdev: the device
+ *
+ * In a second the driver is told the backend's state once more, as it is then.
+ * Until then it does nothing about the state that it was told.
+ * Context: any that may take @lock; a callback.
+ */
+void pvhvm_look_again(struct pvhvm_device *pdev);
 
 /**
  * pvhvm_switch_state() - publish our state

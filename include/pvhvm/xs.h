@@ -11,6 +11,7 @@
 #ifndef PVHVM_XS_H
 #define PVHVM_XS_H
 
+#include <linux/errno.h>
 #include <linux/list.h>
 #include <linux/types.h>
 
@@ -18,6 +19,12 @@ struct pvhvm_xs_txn;
 
 /* Outside any transaction. */
 #define PVHVM_XS_NONE	((struct pvhvm_xs_txn *)NULL)
+
+/* Not an answer: what was asked for may well be there. */
+static inline bool pvhvm_xs_unanswered(int err)
+{
+	return err == -ETIMEDOUT || err == -EIO || err == -ENOMEM;
+}
 
 /**
  * pvhvm_xs_read() - read a node
@@ -76,9 +83,11 @@ struct pvhvm_xs_uint {
  * @nr: their number
  *
  * All are asked for before the first answer is waited for.
+ * Return: 0; or what pvhvm_xs_unanswered() knows, when one was not answered
+ * and has its @def.
  */
-void pvhvm_xs_read_uints(const char *dir, struct pvhvm_xs_uint *want,
-			 unsigned int nr);
+int pvhvm_xs_read_uints(const char *dir, struct pvhvm_xs_uint *want,
+			unsigned int nr);
 
 /**
  * pvhvm_xs_write() - change a node, making it if need be

@@ -194,9 +194,9 @@ static void test_props(void)
 	p = props(1000, 8192, 8192);
 	ok(blkf_props_clamp(&p, false), "a sector beyond a page is refused");
 	p = props(BLKF_CAPACITY_MAX + 1, 512, 512);
-	ok(blkf_props_clamp(&p, false), "a disk beyond 2^63 bytes is refused");
+	ok(blkf_props_clamp(&p, false), "a disk of 2^63 bytes is refused");
 	p = props(BLKF_CAPACITY_MAX, 512, 512);
-	ok(!blkf_props_clamp(&p, false), "one of 2^63 bytes is not");
+	ok(!blkf_props_clamp(&p, false), "one sector less is not");
 	p = props(1000, 4096, 512);
 	ok(!blkf_props_clamp(&p, false) && p.physical_size == 4096,
 	   "a physical sector below the logical one");

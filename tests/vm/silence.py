@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""In dom0: silence.py DOMID NODE SECONDS: a watch event reaches the guest, and then xenstored says no more for a while.
+"""In dom0: silence.py DOMID SECONDS [NODE VALUE]: a guest goes on while xenstored says no more for a while.
 
-The guest is paused in between, by libxenctrl: xl would ask xenstored.
+The last that it hears is a watch event, that NODE was given VALUE; without one it is paused already.
+Paused and unpaused by libxenctrl: xl would ask xenstored.
 """
 import ctypes
 import glob
@@ -11,16 +12,16 @@ import subprocess
 import sys
 import time
 
-domid, node, seconds = int(sys.argv[1]), sys.argv[2], float(sys.argv[3])
+domid, seconds = int(sys.argv[1]), float(sys.argv[2])
 xc = ctypes.CDLL(sorted(glob.glob("/usr/lib/**/libxenctrl.so.4*", recursive=True))[0])
 xc.xc_interface_open.restype = ctypes.c_void_p
 handle = ctypes.c_void_p(xc.xc_interface_open(None, None, 0))
 server = int(subprocess.check_output(["pidof", "oxenstored"]))
-value = subprocess.check_output(["xenstore-read", node], text=True).strip()
 
-assert xc.xc_domain_pause(handle, domid) == 0
-subprocess.run(["xenstore-write", node, value], check=True)
-time.sleep(0.5)
+if sys.argv[3:]:
+    assert xc.xc_domain_pause(handle, domid) == 0
+    subprocess.run(["xenstore-write", *sys.argv[3:]], check=True)
+    time.sleep(0.5)
 os.kill(server, signal.SIGSTOP)
 assert xc.xc_domain_unpause(handle, domid) == 0
 time.sleep(seconds)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """A guest that is saved, restored, migrated and checkpointed while it works."""
 import os
+import pathlib
 import re
 import time
 
@@ -13,6 +14,7 @@ from test_netfront import DOM0, pv_up
 pytestmark = pytest.mark.fresh
 
 UNPLUG = "$(echo /sys/bus/pci/drivers/pvhvm-platform/0*/pvhvm/unplug)"
+HERE = pathlib.Path(__file__).resolve().parent
 LINES = 300
 SOAK_CYCLES = int(os.environ.get("PVHVM_SOAK_CYCLES", "50"))
 
@@ -248,6 +250,24 @@ def test_cpus_go_while_it_is_saved(guest):
 def test_migrate(guest):
     """Live, to the host it is on: memory is copied while it works, and a new domain goes on."""
     comes_back(guest, guest.bed.migrate)
+
+
+@pytest.mark.wide
+def test_restore_while_xenstored_is_silent(guest):
+    """A minute without an answer in the new domain: disk and card wait for it, and go on."""
+    guest.bed.push_dom0([str(HERE / "silence.py")], "/run")
+    guest.load("platform", "xenbus", xenbus_request_timeout="5")
+    guest.load("netfront", "blkfront")
+    guest.wait_connected("vif-0")
+    dev = "/dev/" + switch_by_hand(guest)
+    start_fio(guest, dev, 30)
+    before = counts(guest)
+    guest.bed.save_restore(then="restore -p /bed/guest.save && python3 /run/silence.py $(xl domid guest) 75")
+    guest.wait_connected("vbd-768", 60)
+    guest.wait_connected("vif-0", 60)
+    check_fio(guest)
+    assert counts(guest) == before
+    assert "not resumed" not in guest.dmesg()
 
 
 def offers(guest, queues, persistent):
