@@ -410,6 +410,34 @@ int devices_count_emulated_nics(void)
 	return n;
 }
 
+struct nic *devices_lone_nic(struct devices *devs, const char *mac)
+{
+	struct nic *found = NULL;
+	int emulated = 0;
+
+	for (int i = 0; i < devs->nr_nics; i++) {
+		struct nic *nic = &devs->nics[i];
+
+		emulated += nic->kind == DEV_EMULATED;
+		if (nic->kind == DEV_PV && !nic->twin && !strcasecmp(nic->mac, mac) &&
+		    !strcmp(nic->state, "connected"))
+			found = nic;
+	}
+	return emulated == devices_count_emulated_nics() ? found : NULL;
+}
+
+bool devices_has_controller(int class)
+{
+	char **list = sysfs_list("/sys/bus/pci/devices");
+	bool found = false;
+
+	for (char **s = list; *s && !found; s++)
+		found = qemu_emulates(*s, class >> 8) &&
+			sysfs_number(0, "/sys/bus/pci/devices/%s/class", *s) >> 8 == class;
+	sysfs_list_free(list);
+	return found;
+}
+
 const char *devices_kind_word(enum dev_kind kind)
 {
 	static const char *const words[] = {

@@ -70,8 +70,19 @@ struct disk *devices_disk(struct devices *devs, const char *name);
 /* The interface below an emulated PCI function right now; false if none. */
 bool devices_pci_netdev(const char *pci, char name[IFNAMSIZ]);
 
+/*
+ * The connected PV interface with a MAC address of which no emulated card is
+ * left, not even one that waits for its driver; or NULL.
+ */
+struct nic *devices_lone_nic(struct devices *devs, const char *mac);
+
 /* Emulated NIC functions on the PCI bus, with or without a driver. */
 int devices_count_emulated_nics(void);
+
+/* Is there an emulated controller of disks with this PCI class? */
+#define DEVICES_AHCI 0x0106
+#define DEVICES_NVME 0x0108
+bool devices_has_controller(int class);
 
 /* The disk of a PV device right now; false while there is none. */
 bool devices_vbd_disk(const char *pvdev, char *name, size_t size);

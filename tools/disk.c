@@ -28,13 +28,12 @@ static int open_exclusively(struct disk_switch *ds, struct why *why)
 	char *path = sysfs_file("/dev/%s", ds->name);
 	int err;
 
-	ds->fd = open(path, O_RDWR | O_EXCL | O_CLOEXEC);
+	/*
+	 * Not for writing: when that is closed udev looks at all partitions
+	 * anew, and md and LVM take them back.
+	 */
+	ds->fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
 	err = errno;
-	/* A read-only disk is as good. */
-	if (ds->fd < 0 && (err == EROFS || err == EACCES)) {
-		ds->fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC);
-		err = errno;
-	}
 	free(path);
 	if (ds->fd >= 0)
 		return PVHVM_OK;

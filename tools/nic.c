@@ -618,3 +618,19 @@ void nic_find_dhcp(const struct nic_switch *ns, struct dhcp_clients *clients)
 {
 	find_dhcp(&ns->cfg, clients);
 }
+
+static int take_name(void *arg, struct why *why)
+{
+	struct nic_name *name = arg;
+
+	if (netcfg_rename(name->nl, if_nametoindex(name->from), name->to, why))
+		say_err("pvhvm: %s", why->text);
+	return PVHVM_OK;
+}
+
+void nic_plan_name(struct plan *plan, struct nic_name *name)
+{
+	plan_add(plan, take_name, NULL, name,
+		 text_printf("rename %s, which has no emulated half, to %s", name->from, name->to),
+		 NULL);
+}

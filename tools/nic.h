@@ -53,6 +53,15 @@ void nic_plan_remove(struct plan *plan, struct nic_switch *ns);
 /* A step for when the host has taken the emulated NICs away. */
 void nic_plan_refresh(struct plan *plan, struct nic_switch *ns);
 
+/* A PV NIC without an emulated half, which comes under a name of the kernel's. */
+struct nic_name {
+	struct netlink *nl;
+	char from[IFNAMSIZ], to[IFNAMSIZ];
+};
+
+/* A step that gives it its own; if that fails it says so, and no more. */
+void nic_plan_name(struct plan *plan, struct nic_name *name);
+
 /* The DHCP clients of the interface and of what stands on it. */
 void nic_find_dhcp(const struct nic_switch *ns, struct dhcp_clients *clients);
 

@@ -13,22 +13,27 @@
 
 static const char header[] =
 	"# Written by `pvhvm switch`, read by `pvhvm switch --boot` (pvhvm-switch.service).\n"
-	"# One device a line:  nic MAC-ADDRESS  or  disk VDEV (768 hda, 832 hdb, 5632 hdc, 5696 hdd).\n"
+	"# One device a line:  nic MAC-ADDRESS NAME  or  disk VDEV (768 hda, 832 hdb, 5632 hdc, 5696 hdd).\n"
+	"# The line  nic all  is for a template, of which copies get addresses of their own.\n"
 	"# The line  root  hands over all disks in the initramfs, which must be made anew after a change.\n"
 	"# Delete a line, or run `pvhvm switch --forget`, to boot with the emulated device again.\n";
 
 bool persist_is_empty(const struct persist *p)
 {
-	return !p->nr_macs && !p->nr_vdevs && !p->root;
+	return !p->nr_nics && !p->all_nics && !p->nr_vdevs && !p->root;
 }
 
-void persist_add_nic(struct persist *p, const char *mac)
+void persist_add_nic(struct persist *p, const char *mac, const char *name)
 {
-	for (int i = 0; i < p->nr_macs; i++)
-		if (!strcasecmp(p->macs[i], mac))
-			return;
-	p->macs = text_grow(p->macs, p->nr_macs + 1, sizeof(*p->macs));
-	text_set(p->macs[p->nr_macs++], sizeof(*p->macs), mac);
+	int i = 0;
+
+	while (i < p->nr_nics && strcasecmp(p->nics[i].mac, mac))
+		i++;
+	if (i == p->nr_nics) {
+		p->nics = text_grow(p->nics, ++p->nr_nics, sizeof(*p->nics));
+		text_set(p->nics[i].mac, sizeof(p->nics[i].mac), mac);
+	}
+	text_set(p->nics[i].name, sizeof(p->nics[i].name), name);
 }
 
 void persist_add_disk(struct persist *p, long vdev)
@@ -40,26 +45,37 @@ void persist_add_disk(struct persist *p, long vdev)
 	p->vdevs[p->nr_vdevs++] = vdev;
 }
 
+static bool is_mac(const char *s)
+{
+	unsigned int a[6];
+
+	return strlen(s) == 17 &&
+	       sscanf(s, "%2x:%2x:%2x:%2x:%2x:%2x", &a[0], &a[1], &a[2], &a[3],
+		      &a[4], &a[5]) == 6;
+}
+
 static void read_line(struct persist *p, char *line)
 {
-	char kind[8], value[32], extra[2];
-	unsigned int a[6];
+	char kind[8], value[32] = "", name[IFNAMSIZ + 1] = "", extra[2];
 	char *end;
 	long vdev;
 	int n;
 
 	line[strcspn(line, "#")] = '\0';
-	n = sscanf(line, "%7s %31s %1s", kind, value, extra);
+	n = sscanf(line, "%7s %31s %16s %1s", kind, value, name, extra);
 	if (n <= 0)
 		return;
 	if (n == 1 && !strcmp(kind, "root")) {
 		p->root = true;
 		return;
 	}
-	if (n == 2 && !strcmp(kind, "nic") && strlen(value) == 17 &&
-	    sscanf(value, "%2x:%2x:%2x:%2x:%2x:%2x", &a[0], &a[1], &a[2], &a[3],
-		   &a[4], &a[5]) == 6) {
-		persist_add_nic(p, value);
+	if (n == 2 && !strcmp(kind, "nic") && !strcmp(value, "all")) {
+		p->all_nics = true;
+		return;
+	}
+	if ((n == 2 || n == 3) && !strcmp(kind, "nic") && is_mac(value) &&
+	    strlen(name) < IFNAMSIZ) {
+		persist_add_nic(p, value, name);
 		return;
 	}
 	vdev = strtol(value, &end, 10);
@@ -85,7 +101,7 @@ void persist_read(struct persist *p)
 
 void persist_free(struct persist *p)
 {
-	free(p->macs);
+	free(p->nics);
 	free(p->vdevs);
 	free(p->before);
 	memset(p, 0, sizeof(*p));
@@ -159,8 +175,14 @@ int persist_save(void *arg, struct why *why)
 	int code;
 
 	keep_before(p);
-	for (int i = 0; i < p->nr_macs; i++) {
-		next = text_printf("%snic %s\n", text, p->macs[i]);
+	if (p->all_nics) {
+		next = text_printf("%snic all\n", text);
+		free(text);
+		text = next;
+	}
+	for (int i = 0; i < p->nr_nics; i++) {
+		next = text_printf("%snic %s%s%s\n", text, p->nics[i].mac,
+				   p->nics[i].name[0] ? " " : "", p->nics[i].name);
 		free(text);
 		text = next;
 	}

@@ -5,6 +5,7 @@
 #ifndef PVHVM_PERSIST_H
 #define PVHVM_PERSIST_H
 
+#include <net/if.h>
 #include <stdbool.h>
 
 #include "text.h"
@@ -12,9 +13,15 @@
 #define PERSIST_CONF "/etc/pvhvm/switch.conf"
 #define PERSIST_UNIT "pvhvm-switch.service"
 
+struct persist_nic {
+	char mac[18];
+	char name[IFNAMSIZ];	/* what it is called when it is switched, or "" */
+};
+
 struct persist {
-	char (*macs)[18];
-	int nr_macs;
+	struct persist_nic *nics;
+	int nr_nics;
+	bool all_nics;		/* whatever their addresses are, as in a template */
 	long *vdevs;
 	int nr_vdevs;
 	bool root;		/* all emulated disks, in the initramfs already */
@@ -27,8 +34,8 @@ void persist_read(struct persist *p);
 void persist_free(struct persist *p);
 bool persist_is_empty(const struct persist *p);
 
-/* Add an entry; one that is there already is not doubled. */
-void persist_add_nic(struct persist *p, const char *mac);
+/* Add an entry; one that is there already is not doubled, but gets the name. */
+void persist_add_nic(struct persist *p, const char *mac, const char *name);
 void persist_add_disk(struct persist *p, long vdev);
 
 /*

@@ -281,10 +281,12 @@ static void print_persist(const struct persist *p)
 {
 	char *disks = p->root ? text_copy("all disks") :
 		      text_printf("%d disk%s", p->nr_vdevs, p->nr_vdevs == 1 ? "" : "s");
+	char *nics = p->all_nics ? text_copy("all NICs") :
+		     text_printf("%d NIC%s", p->nr_nics, p->nr_nics == 1 ? "" : "s");
 
 	if (!persist_is_empty(p))
-		say("%s: %d NIC%s and %s to be switched at boot", PERSIST_CONF, p->nr_macs,
-		    p->nr_macs == 1 ? "" : "s", disks);
+		say("%s: %s and %s to be switched at boot", PERSIST_CONF, nics, disks);
+	free(nics);
 	free(disks);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* switch.c: the subcommand: which devices, which steps, what came of it. */
+/* switch.c: the subcommand: its options, the steps, what came of it. */
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -9,46 +9,13 @@
 #include <sys/file.h>
 #include <unistd.h>
 
-#include "boottab.h"
 #include "commands.h"
-#include "devices.h"
-#include "dhcp.h"
-#include "disk.h"
+#include "job.h"
 #include "json_text.h"
-#include "nic.h"
-#include "persist.h"
 #include "sysfs.h"
-#include "xen.h"
 
-#define MAX_DEVICES 32
 #define WAIT_DEFAULT 10.0
 #define WAIT_MAX 600.0
-
-struct options {
-	bool dry_run, json, no_persist, boot, forget, root;
-	bool all_nics, all_disks;
-	const char *nics[MAX_DEVICES], *disks[MAX_DEVICES];
-	int nr_nics, nr_disks;
-	double wait;
-};
-
-/* One run of the command. */
-struct job {
-	struct options opt;
-	struct xen xen;
-	struct devices devs;
-	struct persist persist;		/* as found */
-	struct persist with_disks, with_all;	/* as it is to be */
-	struct netlink *nl;
-	struct nic_switch nics[MAX_DEVICES];
-	struct disk_switch disks[MAX_DEVICES];
-	int nr_nics, nr_disks;
-	bool ide_disk_moved;
-	struct dhcp_clients dhcp;	/* to be started anew at the end */
-	struct plan plan;
-	char *skipped[MAX_DEVICES * 2];	/* "eth1 stays emulated: ..." */
-	int nr_skipped;
-};
 
 static const char usage[] =
 	"Usage: pvhvm switch [--dry-run] [--nic IFACE]... [--all-nics] [--disk DEV]...\n"
@@ -143,261 +110,6 @@ static int parse(int argc, char **argv, struct options *opt, struct why *why)
 	return PVHVM_OK;
 }
 
-__attribute__((format(printf, 2, 3)))
-static void skip(struct job *job, const char *fmt, ...)
-{
-	char line[400];
-	va_list args;
-
-	va_start(args, fmt);
-	vsnprintf(line, sizeof(line), fmt, args);
-	va_end(args);
-	/* while a boot waits for twins it looks again and again */
-	for (int i = 0; i < job->nr_skipped; i++)
-		if (!strcmp(job->skipped[i], line))
-			return;
-	if (job->nr_skipped < MAX_DEVICES * 2)
-		job->skipped[job->nr_skipped++] = text_copy(line);
-	say("%s", line);
-}
-
-/* Take a NIC into the job. A named one that cannot go is an error. */
-static int add_nic(struct job *job, const struct nic *nic, bool named, struct why *why)
-{
-	struct nic_switch *ns = &job->nics[job->nr_nics];
-	int code = PVHVM_OK;
-
-	for (int i = 0; i < job->nr_nics; i++)
-		if (!strcmp(job->nics[i].name, nic->name))
-			return PVHVM_OK;
-	if (job->nr_nics == MAX_DEVICES)
-		return PVHVM_OK;
-	if (nic->reason[0])
-		code = why_set(why, PVHVM_NOTHING, "%s stays emulated: %s; see `pvhvm status`",
-			       nic->name, nic->reason);
-	if (!code) {
-		code = nic_begin(ns, job->nl, nic, !job->opt.dry_run && !job->opt.boot,
-				 job->opt.wait, why);
-		if (code)
-			nic_end(ns);
-		else
-			job->nr_nics++;
-	}
-	if (!code && ns->cfg.notes[0])
-		say_err("pvhvm: %s: %s", nic->name, ns->cfg.notes);
-	if (code && !named) {
-		skip(job, "%s", why->text);
-		code = PVHVM_OK;
-	}
-	return code;
-}
-
-static int add_disk(struct job *job, const struct disk *disk, bool named, struct why *why)
-{
-	struct disk_switch *ds = &job->disks[job->nr_disks];
-	int code = PVHVM_OK;
-
-	for (int i = 0; i < job->nr_disks; i++)
-		if (!strcmp(job->disks[i].name, disk->name))
-			return PVHVM_OK;
-	if (job->nr_disks == MAX_DEVICES)
-		return PVHVM_OK;
-	if (disk->reason[0])
-		code = why_set(why, PVHVM_NOTHING, "%s stays emulated: %s; see `pvhvm status`",
-			       disk->name, disk->reason);
-	if (!code && !job->opt.no_persist)
-		code = boottab_check(disk->name, why);
-	if (!code)
-		code = disk_begin(ds, disk, job->opt.wait, why);
-	if (!code) {
-		job->nr_disks++;
-		if (!strcmp(disk->driver, "ata_piix"))
-			job->ide_disk_moved = true;
-	} else if (!named) {
-		skip(job, "%s stays emulated: %s", disk->name,
-		     disk->use[0] ? disk->use : why->text);
-		code = PVHVM_OK;
-	}
-	return code;
-}
-
-static int not_emulated(const char *name, bool found, enum dev_kind kind, struct why *why)
-{
-	if (!found)
-		return why_set(why, PVHVM_NOTHING, "there is no device %s; `pvhvm status` lists them", name);
-	if (kind == DEV_PV)
-		return why_set(why, PVHVM_NOTHING, "%s is a PV device already: nothing to do", name);
-	return why_set(why, PVHVM_NOTHING,
-		       "%s is not an emulated device of this guest: only those have PV twins", name);
-}
-
-static int choose_nics(struct job *job, struct why *why)
-{
-	for (int i = 0; i < job->opt.nr_nics; i++) {
-		const char *name = job->opt.nics[i];
-		struct nic *nic = devices_nic(&job->devs, name);
-		int code;
-
-		if (!nic || nic->kind != DEV_EMULATED)
-			code = not_emulated(name, nic || if_nametoindex(name),
-					    nic ? nic->kind : DEV_OTHER, why);
-		else
-			code = add_nic(job, nic, true, why);
-		if (code)
-			return code;
-	}
-	for (int i = 0; i < job->devs.nr_nics && job->opt.all_nics; i++)
-		if (job->devs.nics[i].kind == DEV_EMULATED)
-			add_nic(job, &job->devs.nics[i], false, why);
-	return PVHVM_OK;
-}
-
-static int choose_disks(struct job *job, struct why *why)
-{
-	for (int i = 0; i < job->opt.nr_disks; i++) {
-		const char *name = job->opt.disks[i];
-		struct disk *disk = devices_disk(&job->devs, name);
-		int code;
-
-		if (!disk || disk->kind != DEV_EMULATED)
-			code = not_emulated(name, disk, disk ? disk->kind : DEV_OTHER, why);
-		else
-			code = add_disk(job, disk, true, why);
-		if (code)
-			return code;
-	}
-	for (int i = 0; i < job->devs.nr_disks && job->opt.all_disks; i++)
-		if (job->devs.disks[i].kind == DEV_EMULATED)
-			add_disk(job, &job->devs.disks[i], false, why);
-	return PVHVM_OK;
-}
-
-/* At boot: devices of the file whose emulated side and twin are there. */
-static int choose_remembered(struct job *job, bool complain, struct why *why)
-{
-	int missing = 0;
-
-	for (int i = 0; i < job->persist.nr_macs; i++) {
-		struct nic *nic = devices_nic(&job->devs, job->persist.macs[i]);
-
-		if (nic && !nic->reason[0])
-			add_nic(job, nic, false, why);
-		else
-			missing++;
-		if (complain && (!nic || nic->reason[0]))
-			skip(job, "NIC %s: %s", job->persist.macs[i],
-			     nic ? nic->reason : "no such emulated NIC (any more)");
-	}
-	for (int i = 0; i < job->persist.nr_vdevs; i++) {
-		struct disk *found = NULL;
-		bool pv = false;
-
-		for (int j = 0; j < job->devs.nr_disks; j++) {
-			struct disk *disk = &job->devs.disks[j];
-
-			if (disk->vdev != job->persist.vdevs[i])
-				continue;
-			if (disk->kind == DEV_EMULATED)
-				found = disk;
-			pv |= disk->kind == DEV_PV && !strcmp(disk->state, "connected");
-		}
-		/* in the initramfs already */
-		if (pv && !found)
-			continue;
-		if (found && !found->reason[0])
-			add_disk(job, found, false, why);
-		else
-			missing++;
-		if (complain && (!found || found->reason[0]))
-			skip(job, "disk %ld: %s", job->persist.vdevs[i],
-			     found ? found->reason : "no such emulated disk (any more)");
-	}
-	return missing;
-}
-
-static void forget_choice(struct job *job)
-{
-	for (int i = 0; i < job->nr_nics; i++)
-		nic_end(&job->nics[i]);
-	for (int i = 0; i < job->nr_disks; i++)
-		disk_end(&job->disks[i]);
-	job->nr_nics = 0;
-	job->nr_disks = 0;
-	job->ide_disk_moved = false;
-}
-
-static int choose_at_boot(struct job *job, struct why *why)
-{
-	double end = text_now() + job->opt.wait;
-	bool last;
-
-	if (persist_is_empty(&job->persist))
-		return why_set(why, PVHVM_NOTHING, "%s names no device", PERSIST_CONF);
-	do {
-		last = text_now() > end;
-		xen_look(&job->xen);
-		devices_free(&job->devs);
-		devices_look(&job->devs);
-		forget_choice(job);
-		/* Twins connect one after the other while the modules load. */
-		if (!choose_remembered(job, last, why))
-			break;
-		if (!last)
-			usleep(200000);
-	} while (!last);
-	return xen_need(&job->xen, why);
-}
-
-static void plan_initramfs(struct job *job)
-{
-	plan_add(&job->plan, persist_refresh_initramfs, persist_refresh_back, &job->persist,
-		 text_printf("make the initramfs of every kernel anew"),
-		 text_printf("make it anew with the file as it was"));
-}
-
-#define BOOT_DISKS "/usr/lib/pvhvm/boot-disks"
-
-/* For the next boot; now the root disk is in use. */
-static int plan_root(struct job *job, struct why *why)
-{
-	int code;
-
-	if (job->persist.root)
-		return why_set(why, PVHVM_NOTHING, "%s says 'root' already", PERSIST_CONF);
-	if (!sysfs_exists(BOOT_DISKS))
-		return why_set(why, PVHVM_REFUSED,
-			       "there is no %s, which hands the disks over: install the package pvhvm-dkms", BOOT_DISKS);
-	devices_look(&job->devs);
-	for (int i = 0; i < job->devs.nr_disks; i++) {
-		const struct disk *disk = &job->devs.disks[i];
-
-		code = disk->kind == DEV_EMULATED ? boottab_check(disk->name, why) : PVHVM_OK;
-		if (code)
-			return code;
-	}
-	code = boottab_check_lvm(why);
-	if (code)
-		return code;
-	job->persist.root = true;
-	plan_add(&job->plan, persist_save, persist_put_back, &job->persist,
-		 text_printf("add 'root' to %s", PERSIST_CONF),
-		 text_printf("put the file back as it was"));
-	plan_initramfs(job);
-	return PVHVM_OK;
-}
-
-static int plan_forget(struct job *job, struct why *why)
-{
-	if (!sysfs_exists(PERSIST_CONF))
-		return why_set(why, PVHVM_NOTHING, "there is no %s: nothing to forget", PERSIST_CONF);
-	plan_add(&job->plan, persist_remove, persist_put_back, &job->persist,
-		 text_printf("remove %s", PERSIST_CONF),
-		 text_printf("put the file back as it was"));
-	if (job->persist.root)
-		plan_initramfs(job);
-	return PVHVM_OK;
-}
-
 static int unplug_nics(void *arg, struct why *why)
 {
 	struct job *job = arg;
@@ -420,7 +132,7 @@ static void plan_persist(struct job *job, struct persist *p, bool nics)
 	for (int i = 0; i < job->nr_disks; i++)
 		persist_add_disk(p, job->disks[i].vdev);
 	for (int i = 0; i < job->nr_nics && nics; i++)
-		persist_add_nic(p, job->nics[i].mac);
+		persist_add_nic(p, job->nics[i].mac, job->nics[i].name);
 	plan_add(&job->plan, persist_save, persist_put_back, p,
 		 text_printf("write %s, so that the next boot does this again", PERSIST_CONF),
 		 text_printf("put the file back as it was"));
@@ -436,9 +148,9 @@ static void plan_disks(struct job *job)
 	for (int i = 0; i < job->devs.nr_disks; i++)
 		emulated += job->devs.disks[i].kind == DEV_EMULATED;
 	if (job->nr_disks != emulated)
-		skip(job, "not every emulated disk is switched, so the host keeps them: a SCSI rescan or reboot shows them again");
+		job_skip(job, "not every emulated disk is switched, so the host keeps them: a SCSI rescan or reboot shows them again");
 	else if (!job->ide_disk_moved)
-		skip(job, "not every host can unplug SATA disks, so it keeps them: a SCSI rescan or reboot shows them again");
+		job_skip(job, "not every host can unplug SATA disks, so it keeps them: a SCSI rescan or reboot shows them again");
 	else
 		plan_add_final(&job->plan, unplug_ide, job,
 			       text_printf("unplug the class ide-disks: the host takes them away until the next reset"));
@@ -453,7 +165,7 @@ static int restart_dhcp(void *arg, struct why *why)
 	struct job *job = arg;
 
 	if (dhcp_restart(&job->dhcp, why))
-		skip(job, "%s", why->text);
+		job_skip(job, "%s", why->text);
 	return PVHVM_OK;
 }
 
@@ -484,7 +196,7 @@ static void plan_nics(struct job *job)
 		plan_add_final(&job->plan, unplug_nics, job,
 			       text_printf("unplug the class nics: the host takes them away until the next reset"));
 	else
-		skip(job, "not every emulated NIC is switched, so the host keeps them: a PCI rescan or reboot shows them again");
+		job_skip(job, "not every emulated NIC is switched, so the host keeps them: a PCI rescan or reboot shows them again");
 	for (int i = 0; i < job->nr_nics; i++)
 		nic_plan_refresh(&job->plan, &job->nics[i]);
 	plan_dhcp(job);
@@ -578,20 +290,6 @@ static int take_lock(struct why *why)
 	return PVHVM_OK;
 }
 
-static int choose(struct job *job, struct why *why)
-{
-	int code;
-
-	if (job->opt.boot)
-		return choose_at_boot(job, why);
-	code = xen_need(&job->xen, why);
-	if (!code)
-		code = choose_nics(job, why);
-	if (!code)
-		code = choose_disks(job, why);
-	return code;
-}
-
 /* Each class ends with the one step that has no way back, or nothing to undo. */
 static int plan_devices(struct job *job, struct why *why)
 {
@@ -602,7 +300,7 @@ static int plan_devices(struct job *job, struct why *why)
 		return PVHVM_FAILED;
 	xen_look(&job->xen);
 	devices_look(&job->devs);
-	code = choose(job, why);
+	code = job_choose(job, why);
 	if (code)
 		return code;
 	/* At boot nothing may be left, because the initramfs has done it. */
@@ -610,6 +308,8 @@ static int plan_devices(struct job *job, struct why *why)
 		return why_set(why, PVHVM_NOTHING, "no emulated device can be switched; `pvhvm status` says why");
 	if (job->nr_disks)
 		plan_disks(job);
+	for (int i = 0; i < job->nr_names; i++)
+		nic_plan_name(&job->plan, &job->names[i]);
 	if (job->nr_nics)
 		plan_nics(job);
 	return PVHVM_OK;
@@ -628,9 +328,9 @@ static int run(struct job *job, struct why *why)
 	}
 	persist_read(&job->persist);
 	if (job->opt.forget)
-		code = plan_forget(job, why);
+		code = job_plan_forget(job, why);
 	else if (job->opt.root)
-		code = plan_root(job, why);
+		code = job_plan_root(job, why);
 	else
 		code = plan_devices(job, why);
 	if (code)
@@ -647,7 +347,7 @@ static int run(struct job *job, struct why *why)
 
 static void end(struct job *job)
 {
-	forget_choice(job);
+	job_forget_choice(job);
 	dhcp_free(&job->dhcp);
 	plan_free(&job->plan);
 	persist_free(&job->persist);

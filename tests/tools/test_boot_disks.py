@@ -189,7 +189,7 @@ def test_no_module(machine, fails):
 
 @pytest.mark.parametrize("word, why", [
     ("pvhvm.root=0", "switched off"), ("root=/dev/sda1", "names the emulated disk"),
-    ("root=/dev/hda", "names the emulated disk"),
+    ("root=/dev/hda", "names the emulated disk"), ("root=block:/dev/sda2", "names the emulated disk"),
     ("root=/dev/disk/by-id/ata-QEMU_HARDDISK_QM00001-part1", "names the emulated disk"),
     ("root=/dev/disk/by-path/pci-0000:00:01.1-ata-1-part1", "names the emulated disk")])
 def test_command_line(machine, word, why):

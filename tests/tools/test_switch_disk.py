@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """pvhvm switch on disks, against a fake SCSI layer and a fake PV bus."""
+import ctypes
 import json
 import os
+import struct
 import subprocess
 import threading
 import time
 
 import pytest
 
-from fakeguest import PVHVM, run
+from fakeguest import IDE_PCI, PVHVM, run
 
 STEPS = 6	# of one disk: flush, delete, let go, wait, persist, unplug
 
@@ -107,9 +109,63 @@ def test_lvm_that_knows_the_emulated_disk(disk, ident):
     devices = "etc/lvm/devices/system.devices"
     disk.put(devices, "# LVM\nVERSION=1.1.2\nIDTYPE=devname IDNAME=/dev/sda2 DEVNAME=/dev/sda2 PVID=x PART=2\n"
              f"IDTYPE={ident} DEVNAME=/dev/sdb1 PVID=y PART=1\n")
-    assert f"line 4 of /{devices} knows a disk by what only its emulated half has" in switch(disk, "--root", check=5).stderr
+    for chosen in (["--root"], ["--disk", "sdb"]):
+        assert f"line 4 of /{devices} knows a disk by what only its emulated half has" in switch(disk, *chosen, check=5).stderr
+    disk.put(devices, f"IDTYPE=devname IDNAME=/dev/sda2 DEVNAME=/dev/sda2 PVID=x PART=2\nIDTYPE={ident} DEVNAME=/dev/sdc1 PVID=y PART=1\n")
+    switch(disk, "--disk", "sdb", "--dry-run", check=0)
     disk.put(devices, "IDTYPE=devname IDNAME=/dev/sda2 DEVNAME=/dev/sda2 PVID=x PART=2\n")
     switch(disk, "--root", "--dry-run", check=0)
+
+
+@pytest.mark.parametrize("path, text, word", [
+    ("etc/lvm/lvm.conf", 'devices {\n\tglobal_filter = [ "a|^/dev/sd.*|", "r|.*|" ]\n}', "line 2 of /etc/lvm/lvm.conf leaves PV disks out"),
+    ("etc/lvm/lvmlocal.conf", 'filter=["a/sda2/","r/.*/"]', "line 1 of /etc/lvm/lvmlocal.conf"),
+    ("etc/mdadm/mdadm.conf", "# DEVICE\nDEVICE /dev/sd*", "line 2 of /etc/mdadm/mdadm.conf"),
+    ("proc/cmdline", "quiet root=/dev/sda1 ro\n", "root=/dev/sda1 on the kernel's command line"),
+    ("proc/cmdline", "root=block:/dev/disk/by-path/pci-0000:00:01.1-ata-1", "names the emulated disk"),
+    (f"sys/bus/pci/devices/{IDE_PCI}/class", "0x010601", "emulated SATA"),
+    (f"sys/bus/pci/devices/{IDE_PCI}/class", "0x010802", "emulated NVMe"),
+])
+def test_root_that_would_not_be_found(disk, path, text, word):
+    """Filters of LVM and md, the kernel's command line, controllers that are not handed over: told before, and nothing is written."""
+    disk.put(path, text)
+    assert word in switch(disk, "--root", check=5).stderr
+    assert not (disk.root / "etc/pvhvm/switch.conf").exists()
+
+
+@pytest.mark.parametrize("path, text", [
+    ("etc/lvm/lvm.conf", '# filter = [ "a|/dev/sd|", "r|.*|" ]\nfilter = [ "r|/dev/sdx|", "a|.*|" ]\nglobal_filter = [ "a|/dev/sd|", "a|/dev/xvd|", "r|.*|" ]\n'
+     'filter_extra = [ "r|.*|" ]'),
+    ("etc/mdadm/mdadm.conf", "DEVICE partitions containers\nDEVICE /dev/sd* /dev/xvd*\n"),
+    ("proc/cmdline", "root=UUID=1 resume=/dev/sda2 pvhvm.root=0"),
+    ("proc/cmdline", "root=/dev/disk/by-path/xen-vbd-768-part1"),
+])
+def test_root_that_will_be_found(disk, path, text):
+    disk.put(path, text)
+    switch(disk, "--root", "--dry-run", check=0)
+
+
+def test_root_after_a_switch_that_was_not_to_last(disk):
+    """The name is gone from /dev, and still stands in fstab."""
+    disk.put("etc/fstab", "UUID=1 / ext4 defaults 0 1\n/dev/sdz1 /usb auto noauto 0 0\n/dev/sdb1 /data ext4 defaults 0 2\n")
+    switch(disk, "--disk", "sdb", "--no-persist", check=0)
+    (disk.root / "dev/sdb").unlink(missing_ok=True)
+    assert "line 3 of /etc/fstab names /dev/sdb1" in switch(disk, "--root", check=5).stderr
+
+
+def test_disks_are_not_opened_for_writing(disk):
+    """udev looks at all partitions anew when such a descriptor is closed, and md and LVM take them back."""
+    libc = ctypes.CDLL(None)
+    fd = libc.inotify_init1(os.O_NONBLOCK)
+    libc.inotify_add_watch(fd, str(disk.root / "dev/sdb").encode(), 0x8 | 0x10)     # closed: after writing, or not
+    try:
+        switch(disk, "--dry-run", check=0)
+        switch(disk, "--disk", "sdb", check=0)
+        events = os.read(fd, 65536)
+    finally:
+        os.close(fd)
+    masks = {struct.unpack_from("iI", events, at)[1] for at in range(0, len(events), 16)}
+    assert 0x10 in masks and 0x8 not in masks, masks
 
 
 def test_root_needs_what_hands_over(disk):
@@ -340,7 +396,9 @@ def test_root(disk):
     assert "add 'root'" in switch(disk, "--root", "--dry-run", check=0).stdout and not conf.exists()
     disk.put("etc/pvhvm/switch.conf", "nic 00:16:3e:01:02:03\n")
     assert "next boot" in switch(disk, "--root", check=0).stdout
-    assert "already" in switch(disk, "--root", check=4).stderr
+    # asked again it makes the initramfs again, which may be of a kernel that had no modules
+    again = switch(disk, "--root", "--dry-run", check=0).stdout
+    assert "add 'root'" not in again and "make the initramfs of every kernel anew" in again
     switch(disk, "--disk", "sdb", check=0)
     lines = conf.read_text().splitlines()
     assert {"root", "disk 832", "nic 00:16:3e:01:02:03"} <= set(lines)
@@ -362,6 +420,16 @@ def test_root_half_done(disk):
     switch(disk, "--forget", "--dry-run", check=0)
     switch(disk, "--forget", check=0)
     assert not conf.exists()
+
+
+def test_forget_again(disk):
+    """A crash after the file was removed: the initramfs still hands over, and is made anew; not where only a data disk is PV."""
+    switch(disk, "--disk", "sdb", "--no-persist", check=0)
+    number = disk.get("sys/block/xvdb/dev")
+    disk.put("proc/self/mountinfo", f"20 1 {number} / / rw - ext4 /dev/xvdb rw\n")
+    assert "initramfs of every kernel" in switch(disk, "--forget", "--dry-run", check=0).stdout
+    disk.emulated_disk(0, "sda")
+    assert "nothing to forget" in switch(disk, "--forget", check=4).stderr
 
 
 def test_boot_with_nothing_left(disk):

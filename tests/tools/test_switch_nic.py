@@ -621,6 +621,39 @@ def test_boot(one):
     assert tree.writes()[-1].endswith("unplug nics")
 
 
+def test_boot_with_a_card_that_has_no_emulated_half(tree, net):
+    """As after a kexec: nothing to wait for, and it gets the name that it was switched under, unless somebody has that."""
+    tree.xen()
+    tree.pv_nic("eth0")
+    net.cable("eth0", MAC)
+    net.g("link", "add", "taken", "type", "bridge")
+    start = time.monotonic()
+    for name, word in (("", ""), ("eth0", ""), ("taken", "cannot rename eth0 to taken"), ("ens4", "")):
+        tree.put("etc/pvhvm/switch.conf", f"nic {MAC} {name}\n")
+        p = tree.pvhvm("switch", "--boot", "--wait", "60", netns=net.guest, check=0)
+        assert word in p.stderr if word else not p.stderr, p.stderr
+        assert MAC in net.g("link", "show", "ens4" if name == "ens4" else "eth0")
+    assert time.monotonic() - start < 50
+
+
+def test_emulated_card_that_waits_for_its_driver(one):
+    """Its twin alone is not taken for one without an emulated half."""
+    tree, net = one
+    tree.put("etc/pvhvm/switch.conf", f"nic {MAC} ens4\n")
+    for entry in (tree.root / "sys/class/net/eth0", tree.root / f"sys/bus/pci/devices/{NIC_PCI}/net"):
+        entry.rename(tree.root / entry.name)
+    p = tree.pvhvm("switch", "--boot", "--wait", "1", netns=net.guest, check=0)
+    assert "no such emulated NIC" in p.stdout and "pv0" in net.g("link")
+
+
+def test_boot_in_a_copy_of_a_template(one):
+    """'nic all' is whatever there is, and later switches leave it."""
+    tree, net = one
+    tree.put("etc/pvhvm/switch.conf", "nic all\n")
+    assert "all NICs and 0 disks to be switched at boot" in tree.pvhvm("status", netns=net.guest, check=0).stdout
+    assert "eth0 is now PV" in tree.pvhvm("switch", "--boot", "--wait", "5", netns=net.guest, check=0).stdout
+
+
 def test_boot_without_twin(one):
     tree, net = one
     tree.put("etc/pvhvm/switch.conf", f"nic {MAC}\n")
