@@ -175,11 +175,15 @@ static int choose_remembered_nics(struct job *job, bool complain, struct why *wh
 		else
 			missing += !choose_nic(job, nic, line->mac, complain, why);
 	}
-	for (int i = 0; i < job->devs.nr_nics && job->persist.all_nics; i++) {
+	if (!job->persist.all_nics)
+		return missing;
+	/* also those that wait for their driver */
+	missing += devices_count_emulated_nics();
+	for (int i = 0; i < job->devs.nr_nics; i++) {
 		struct nic *nic = &job->devs.nics[i];
 
 		if (nic->kind == DEV_EMULATED)
-			missing += !choose_nic(job, nic, nic->name, complain, why);
+			missing -= choose_nic(job, nic, nic->name, complain, why);
 	}
 	return missing;
 }
