@@ -159,9 +159,13 @@ class Host:
 
     def kill(self):
         """Ends our domains and lets the next client in."""
-        if self._follower and self._follower.poll() is None:
-            with contextlib.suppress(BedError):
+        if self._follower and self._follower.poll() is not None:
+            progress.say(f"note: the connection to {self.name} is gone: what ran there is still there")
+        elif self._follower:
+            try:
                 self.clear()
+            except BedError as e:
+                progress.say(f"note: what ran on {self.name} may still be there: {e}")
             self._follower.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._follower.wait(20)
