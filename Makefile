@@ -8,7 +8,9 @@ KDIR ?= /lib/modules/$(shell uname -r)/build
 # A source archive has its own.
 XEN_HEADERS ?= $(firstword $(patsubst %/xen.h,%,$(wildcard \
 	$(CURDIR)/include/xen-public/xen.h)) /usr/include/xen)
-KREL := $(shell cat $(KDIR)/include/config/kernel.release 2>/dev/null)
+# as modules bear it; Debian's kernel.release is another
+KREL := $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)".*/\1/p' \
+	$(KDIR)/include/generated/utsrelease.h 2>/dev/null)
 # y for dkms, which strips debug information anyway: none is made, each module
 # is compiled in one go, and BTF, which needs that information, is left out.
 QUICK ?= n

@@ -151,7 +151,7 @@ def wrong_folder():
         folder = common
         says("not those of one kernel")
         folder = f"linux-headers-{kernel}"
-        m.path(f"/usr/src/{folder}/include/config/kernel.release").write_text("6.1.0-1-other\n")
+        m.path(f"/usr/src/{folder}/include/generated/utsrelease.h").write_text('#define UTS_RELEASE "6.1.0-1-other"\n')
         says(f"are of kernel 6.1.0-1-other, not of {kernel}")
 
 

@@ -36,7 +36,8 @@ class Dom0:
 
 
 @pytest.fixture(scope="module")
-def dom0():
+def dom0(beds):
+    beds.drop()
     it = Dom0()
     yield it
     it.close()
