@@ -304,7 +304,8 @@ static int plan_devices(struct job *job, struct why *why)
 	if (code)
 		return code;
 	/* At boot nothing may be left, because the initramfs has done it. */
-	if (!job->nr_nics && !job->nr_disks && !job->nr_names && (!job->opt.boot || job->nr_skipped))
+	if (!job->nr_nics && !job->nr_disks && !job->nr_names &&
+	    (!job->opt.boot || job->nr_skipped))
 		return why_set(why, PVHVM_NOTHING, "no emulated device can be switched; `pvhvm status` says why");
 	if (job->nr_disks)
 		plan_disks(job);
