@@ -209,12 +209,12 @@ def test_images_of_the_disk_in_use(dom0, modules, images, tmp_path):
         said = guest.sh("pvhvm switch --forget", stall=300, total=1200)
         assert "initramfs" in said
         forgotten = pull_image(guest, tmp_path / "forgotten")
-        for image, extra, root in ((remembered, "", "/dev/xvda"), (remembered, "pvhvm.root=0", "/dev/sda"), (forgotten, "", "/dev/sda")):
+        for image, extra, root in ((remembered, "", "/dev/xvd"), (remembered, "pvhvm.root=0", "/dev/sd"), (forgotten, "", "/dev/sd")):
             guest.sh("sync", stall=120)
             bed.check_health()
             bed.xl("destroy guest")
             guest = boot(bed, image, f"{line} {extra}", {"disks": 1})
-            assert root_of(guest) == root
+            assert root_of(guest).startswith(root)
     repeated(dom0, deed)
 
 
