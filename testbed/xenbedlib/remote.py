@@ -21,6 +21,7 @@ PROGRAMS = {"xl": "xen-utils", "xenstore-write": "xenstore-utils", "iperf3": "ip
             "tcpdump": "tcpdump", "python3": "python3", "busybox": "busybox", "losetup": "mount", "dmsetup": "dmsetup"}
 SSH_FAILED = 255
 IN_USE = 75
+CLEAR_TRIES = 3
 # a client at a time; hands out what Xen says, and with it the guests' consoles, until its input ends
 FOLLOW = f"""exec 9>/bed/lock; flock -n 9 || exit {IN_USE}; echo locked
 while read -r -t 1 _; [ $? -gt 128 ]; do xl dmesg -c; done"""
@@ -140,6 +141,16 @@ class Host:
         self._run("for n in 0 1 2 3; do truncate -s 0 /bed/data$n.img; truncate -s 256M /bed/data$n.img; done; "
                   "for n in 0 1; do truncate -s 0 /bed/file$n.img; truncate -s 256M /bed/file$n.img; done; xl dmesg -c >/dev/null")
 
+    def _clear_at_last(self):
+        """Right after other sessions of its connection have ended ssh may lose a command (seen with dropbear): then once more."""
+        for left in reversed(range(CLEAR_TRIES)):
+            try:
+                return self.clear()
+            except BedError as e:
+                if not left:
+                    progress.say(f"note: what ran on {self.name} may still be there: {e}")
+                time.sleep(1)
+
     def put_debian(self):
         """The Debian guest's root disk, fresh; sent once for each image."""
         image = images.debian()
@@ -162,10 +173,7 @@ class Host:
         if self._follower and self._follower.poll() is not None:
             progress.say(f"note: the connection to {self.name} is gone: what ran there is still there")
         elif self._follower:
-            try:
-                self.clear()
-            except BedError as e:
-                progress.say(f"note: what ran on {self.name} may still be there: {e}")
+            self._clear_at_last()
             self._follower.stdin.close()
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self._follower.wait(20)
