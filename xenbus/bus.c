@@ -207,11 +207,6 @@ bool bus_queue(struct work_struct *work)
 	return queue_work(bus.wq, work);
 }
 
-bool bus_queue_later(struct delayed_work *work, unsigned long delay)
-{
-	return queue_delayed_work(bus.wq, work, delay);
-}
-
 bool bus_is_suspended(void)
 {
 	return READ_ONCE(bus.suspended);
@@ -320,6 +315,12 @@ static int bus_suspend_one(struct device *dev, void *stage)
 	return 0;
 }
 
+static int bus_end_look(struct device *dev, void *unused)
+{
+	device_end_look(to_pvhvm_device(dev));
+	return 0;
+}
+
 static int bus_cancel_one(struct device *dev, void *stage)
 {
 	struct pvhvm_device *pdev = to_pvhvm_device(dev);
@@ -385,6 +386,7 @@ void bus_suspend(void)
 	WRITE_ONCE(bus.suspended, true);
 	/* a look that has begun ends before anything changes */
 	flush_workqueue(bus.wq);
+	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_end_look);
 	bus_for_stage(BUS_ASIDE, bus_suspend_one);
 	bus_for_stage(BUS_FIRST, bus_suspend_one);
 }

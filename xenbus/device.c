@@ -179,7 +179,8 @@ void pvhvm_look_again(struct pvhvm_device *pdev)
 	if (comms_broken())
 		return;
 	get_device(&pdev->dev);
-	if (!bus_queue_later(&pdev->again, DEVICE_AGAIN))
+	/* not the bus's queue: a card's look, which takes RTNL, may wait for a disk's */
+	if (!schedule_delayed_work(&pdev->again, DEVICE_AGAIN))
 		put_device(&pdev->dev);
 }
 PVHVM_EXPORT(pvhvm_look_again);
@@ -201,6 +202,11 @@ static int device_watch(struct pvhvm_device *pdev)
 {
 	return pvhvm_xs_watch_in(&pdev->watch, pdev->otherend, "state",
 				 device_otherend_changed);
+}
+
+void device_end_look(struct pvhvm_device *pdev)
+{
+	flush_work(&pdev->again.work);
 }
 
 /* For good: nothing looks at the backend after it. */

@@ -295,9 +295,8 @@ void bus_kick(void);
 /* Queue a look at the directory "device". Context: any. */
 void bus_rescan(void);
 
-/* Run in the bus's workqueue, at once or after @delay jiffies. */
+/* Run in the bus's workqueue. */
 bool bus_queue(struct work_struct *work);
-bool bus_queue_later(struct delayed_work *work, unsigned long delay);
 
 /* From a suspend's beginning to its end, be it in another domain. */
 bool bus_is_suspended(void);
@@ -331,6 +330,9 @@ void device_remove_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv);
 void device_shutdown_pv(struct pvhvm_device *pdev);
 /* In a new domain: forget the old backend; find the new one and start over. */
 void device_forget_backend(struct pvhvm_device *pdev);
+
+/* Wait for a look of pvhvm_look_again() that has begun; none begins while the bus is suspended. */
+void device_end_look(struct pvhvm_device *pdev);
 void device_resume_pv(struct pvhvm_device *pdev);
 
 /* Nothing to wait for: connected, given up, or idle on purpose. */

@@ -127,7 +127,7 @@ static inline void pvhvm_set_drvdata(struct pvhvm_device *pdev, void *data)
  *
  * In a second the driver is told the backend's state once more, as it is then.
  * Until then it does nothing about the state that it was told.
- * Context: any that may take @lock; a callback.
+ * Context: any.
  */
 void pvhvm_look_again(struct pvhvm_device *pdev);
 
