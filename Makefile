@@ -74,7 +74,7 @@ modules:
 		echo "pvhvm: the headers in $(KDIR) are not those of one kernel:" \
 		"give the folder that /lib/modules/RELEASE/build leads to" >&2; \
 		exit 1; }
-	@test "$(FOR)" = "$(KREL)" || { \
+	@test -z "$(KREL)" || test "$(FOR)" = "$(KREL)" || { \
 		echo "pvhvm: the headers in $(KDIR) are of kernel $(KREL), not of $(FOR):" \
 		"install that one's (Debian: linux-headers-$(FOR))" >&2; exit 1; }
 	@test -e include/xen-public/xen.h || test -e "$(XEN_HEADERS)/xen.h" || { \
