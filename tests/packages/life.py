@@ -199,7 +199,6 @@ def half_installed():
                  "! dpkg -s pvhvm-dkms | grep -q '^Status: install ok installed'")
             m.sh(way)
             assert m.built() == (sorted(MODULES) if "configure" in way else []), f"{way}: {m.built()}"
-        m.sh("dpkg -P pvhvm-dkms pvhvm-tools || true")
         assert not m.built() and m.remains() == before, f"left: {m.remains()}"
 
 
