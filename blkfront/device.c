@@ -170,15 +170,6 @@ void blkf_dev_last_closed(struct blkf_dev *dev)
 	}
 }
 
-static bool device_is_online(struct blkf_dev *dev)
-{
-	struct pvhvm_xs_uint online = { "online", 1 };
-
-	if (pvhvm_xs_read_uints(dev->pdev->otherend, &online, 1))
-		pvhvm_look_again(dev->pdev);
-	return online.value;
-}
-
 /*
  * Both ends are closed. If the toolstack keeps the device, offer ourselves
  * again: the backend answers with InitWait. Not after a failure of ours, which
@@ -188,7 +179,7 @@ static bool device_is_online(struct blkf_dev *dev)
 static void device_restart(struct blkf_dev *dev)
 {
 	if (dev->pdev->quarantined || dev->given_up ||
-	    system_state > SYSTEM_RUNNING || !device_is_online(dev))
+	    system_state > SYSTEM_RUNNING || !pvhvm_backend_is_online(dev->pdev))
 		return;
 	if (dev->state != BLKF_HELD)
 		dev->state = BLKF_WAITING;

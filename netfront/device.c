@@ -240,15 +240,6 @@ static void device_closed(struct netf_dev *nd)
 		pvhvm_frontend_closed(pdev);
 }
 
-static bool device_is_online(struct netf_dev *nd)
-{
-	struct pvhvm_xs_uint online = { "online", 1 };
-
-	if (pvhvm_xs_read_uints(nd->pdev->otherend, &online, 1))
-		pvhvm_look_again(nd->pdev);
-	return online.value;
-}
-
 void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 {
 	struct netf_dev *nd = pvhvm_get_drvdata(pdev);
@@ -283,7 +274,7 @@ void netf_otherend_changed(struct pvhvm_device *pdev, enum xenbus_state state)
 		if (pdev->state == XenbusStateInitialising)
 			break;
 		device_closed(nd);
-		if (nd->restart && device_is_online(nd))
+		if (nd->restart && pvhvm_backend_is_online(nd->pdev))
 			device_restart(nd);
 		break;
 	default:

@@ -175,7 +175,7 @@ static int add_frame(void)
 	f = kzalloc(sizeof(*f), GFP_KERNEL);
 	if (!f)
 		return -ENOMEM;
-	f->page = alloc_page(GFP_KERNEL);
+	f->page = alloc_page(GFP_KERNEL | __GFP_ZERO);
 	if (!f->page)
 		goto err_free;
 	ret = physmap_place(XENMAPSPACE_grant_table, nr_frames, f->page);
@@ -367,14 +367,14 @@ void gnttab_resume(void)
 	if (present >= 0)
 		max_frames = clamp(max_frames, nr_frames, room_frames);
 	for (i = 0; i < nr_frames; i++) {
-		int ret = physmap_place(XENMAPSPACE_grant_table, i,
-					frames[i]->page);
+		int ret = physmap_place_again(XENMAPSPACE_grant_table, i,
+					      frames[i]->page);
 
 		if (!ret)
 			continue;
 		pr_err("Xen does not map grant table frame %u again (%d)\n", i,
 		       ret);
-		/* RAM with what the old one said, of which nothing holds. */
+		/* RAM: nothing of what the old one said holds. */
 		clear_page(frames[i]->entry);
 	}
 }
@@ -412,9 +412,8 @@ void gnttab_abandon(void)
 
 	cancel_delayed_work_sync(&reaper);
 	for (i = 0; i < nr_frames; i++)
-		physmap_restore(frames[i]->page);
-	if (nr_frames)
-		physmap_settle(frames[0]->page);
+		physmap_restore(XENMAPSPACE_grant_table, i, frames[i]->page);
+	physmap_settle();
 }
 
 void gnttab_exit(void)

@@ -66,6 +66,7 @@ static const struct step steps[] = {
 	{ "PCI device", pci_init, pci_exit },
 	{ "hibernation", hibernation_init, hibernation_exit },
 	{ "hypercalls", hypercall_init, hypercall_exit },
+	{ "memory", physmap_init, physmap_exit },
 	{ "shared info", shared_info_init, shared_info_exit },
 	{ "unplug", unplug_init, unplug_exit },
 	{ "event channels", evtchn_init, evtchn_exit },

@@ -4,14 +4,17 @@
  *
  * Shared info and grant frames have to appear at some guest frame. Instead of
  * the platform device's BAR, which is uncached on some hosts, they take the
- * place of a page of RAM; Xen then frees what was below. Going back is two
- * steps: take Xen's page out, and have the hole filled with RAM again. A page
- * for which that fails must never reach the page allocator; it is lost.
+ * place of a page of RAM. That page's memory waits meanwhile at a frame of the
+ * BAR, where nobody looks at it, and comes back when Xen's page goes.
  *
- * The device model keeps guest memory mapped in large pieces, and nobody tells
- * it of these exchanges: it would go on doing an emulated card's or disk's DMA
- * to what was there before, even to a grant frame. The one call for which Xen
- * makes it forget is XENMEM_decrease_reservation; hence physmap_settle().
+ * Giving it up and having Xen fill the hole with other memory would do for us,
+ * but not for the device model: it keeps guest memory mapped in large pieces,
+ * and one with a virtio device's ring in it stays mapped when it is told to
+ * forget. An emulated card's or disk's DMA to the page would then go to memory
+ * that is the guest's no more. As it is, only what is mapped while Xen's page is
+ * in the place can be wrong, see physmap_settle().
+ *
+ * A page that stays a hole must never reach the page allocator; it is lost.
  */
 #include "platform.h"
 
@@ -21,6 +24,10 @@
 
 #include "hypercall.h"
 
+#define SPARE_BAR	1
+
+/* The BAR's frames: the first for shared info, then the grant table's. */
+static unsigned long spare_base, nr_spares;
 static atomic_t lost_pages = ATOMIC_INIT(0);
 
 /* Does a guest frame hold ordinary memory? -errno when Xen does not tell. */
@@ -35,79 +42,161 @@ static int frame_is_ram(unsigned long gfn)
 	return ret ? ret : type.mem_type == HVMMEM_ram_rw;
 }
 
-/**
- * physmap_place() - let one of Xen's pages appear where a page of ours is
- * @space: XENMAPSPACE_shared_info or XENMAPSPACE_grant_table (xen/memory.h)
- * @idx: index into that space
- * @page: an ordinary page of the caller's; its content is gone on success
- *
- * Context: process. Return: 0, or negative errno; the page then is as before
- * and still the caller's, to be freed with physmap_free().
- */
-int physmap_place(unsigned int space, unsigned long idx, struct page *page)
+/* What was at @gfn goes: back to Xen if it was RAM. */
+static int put(unsigned int space, unsigned long idx, unsigned long gfn)
 {
 	struct xen_add_to_physmap add = {
 		.domid = DOMID_SELF,
 		.space = space,
 		.idx = idx,
-		.gpfn = page_to_pfn(page),
+		.gpfn = gfn,
 	};
 
 	return hypercall_memory(XENMEM_add_to_physmap, &add);
 }
 
-/* One frame's memory: have it (populate) or give it up (decrease). */
-static int reserve(unsigned int op, unsigned long gfn)
+/* One frame's memory to another frame; leaves a hole. */
+static int move(unsigned long from, unsigned long to)
 {
-	xen_pfn_t extent = gfn;
-	struct xen_memory_reservation one = {
-		.nr_extents = 1,
-		.domid = DOMID_SELF,
-	};
+	return put(XENMAPSPACE_gmfn, from, to);
+}
 
-	set_xen_guest_handle(one.extent_start, &extent);
-	return hypercall_memory(op, &one) == 1 ? 0 : -ENOMEM;
+/* Where the memory below one of Xen's pages waits. */
+static unsigned long spare_gfn(unsigned int space, unsigned long idx)
+{
+	return space == XENMAPSPACE_shared_info ? spare_base : spare_base + 1 + idx;
 }
 
 /**
- * physmap_restore() - make a page ordinary RAM again
+ * physmap_init() - claim the frames of the platform device's BAR
+ *
+ * Context: process; the device is enabled.
+ * Return: 0; -ENODEV if there are none; -EBUSY if they are somebody else's.
+ */
+int physmap_init(void)
+{
+	int ret;
+
+	nr_spares = pci_resource_len(platform_pdev, SPARE_BAR) >> PAGE_SHIFT;
+	if (!nr_spares || !(pci_resource_flags(platform_pdev, SPARE_BAR) & IORESOURCE_MEM)) {
+		pr_err("the platform device has no memory BAR\n");
+		return -ENODEV;
+	}
+	ret = pci_request_region(platform_pdev, SPARE_BAR, "pvhvm_platform");
+	if (ret) {
+		pr_err("the platform device's BAR is taken, see /proc/iomem (%d)\n", ret);
+		return ret;
+	}
+	spare_base = PHYS_PFN(pci_resource_start(platform_pdev, SPARE_BAR));
+	return 0;
+}
+
+/* All pages are restored. */
+void physmap_exit(void)
+{
+	pci_release_region(platform_pdev, SPARE_BAR);
+}
+
+/**
+ * physmap_place() - let one of Xen's pages appear where a page of ours is
+ * @space: XENMAPSPACE_shared_info or XENMAPSPACE_grant_table (xen/memory.h)
+ * @idx: index into that space
+ * @page: an ordinary page of the caller's
+ *
+ * Context: process. Return: 0, or negative errno (-E2BIG: the BAR has no frame
+ * for it); the page then is still the caller's, for physmap_free().
+ */
+int physmap_place(unsigned int space, unsigned long idx, struct page *page)
+{
+	unsigned long spare = spare_gfn(space, idx);
+	int ret;
+
+	if (spare >= spare_base + nr_spares)
+		return -E2BIG;
+	ret = move(page_to_pfn(page), spare);
+	if (ret)
+		return ret;
+	ret = put(space, idx, page_to_pfn(page));
+	if (ret)
+		move(spare, page_to_pfn(page));
+	return ret;
+}
+
+/**
+ * physmap_place_again() - the same after a suspend, in a new domain maybe
+ * @space: as given to physmap_place()
+ * @idx: as given to physmap_place()
  * @page: as given to physmap_place()
  *
- * Context: process.
- * Return: 0: RAM, fit for any use after physmap_settle(); negative: the frame
- * is a hole, keep it from everybody (physmap_free() would notice and do that).
+ * What is saved is the memory, where it waits; in a new domain the frame is a
+ * hole. Context: any. Return: 0; or negative errno, and the page is RAM.
  */
-int physmap_restore(struct page *page)
+int physmap_place_again(unsigned int space, unsigned long idx, struct page *page)
+{
+	int ret = put(space, idx, page_to_pfn(page));
+
+	if (ret)
+		physmap_restore(space, idx, page);
+	return ret;
+}
+
+/**
+ * physmap_renew() - have other memory in a page's place
+ * @page: an ordinary page, or one that one of Xen's took the place of
+ *
+ * Context: process. Return: 0; negative: the frame is a hole, keep it from
+ * everybody (physmap_free() would notice and do that).
+ */
+int physmap_renew(struct page *page)
 {
 	struct xen_remove_from_physmap take_out = {
 		.domid = DOMID_SELF,
 		.gpfn = page_to_pfn(page),
 	};
+	xen_pfn_t gfn = page_to_pfn(page);
+	struct xen_memory_reservation one = {
+		.nr_extents = 1,
+		.domid = DOMID_SELF,
+	};
 	int ret = hypercall_memory(XENMEM_remove_from_physmap, &take_out);
 
-	if (!ret)
-		ret = reserve(XENMEM_populate_physmap, page_to_pfn(page));
-	return ret;
+	if (ret)
+		return ret;
+	set_xen_guest_handle(one.extent_start, &gfn);
+	return hypercall_memory(XENMEM_populate_physmap, &one) == 1 ? 0 : -ENOMEM;
+}
+
+/**
+ * physmap_restore() - make a page ordinary RAM again
+ * @space: as given to physmap_place()
+ * @idx: as given to physmap_place()
+ * @page: as given to physmap_place()
+ *
+ * With what it held before, or with anything. Fit for any use after
+ * physmap_settle(), if Xen gives it back at all: physmap_free() sees to that.
+ * Context: any.
+ */
+void physmap_restore(unsigned int space, unsigned long idx, struct page *page)
+{
+	/* Placed while the guest was migrated, its memory may not have come along. */
+	if (move(spare_gfn(space, idx), page_to_pfn(page)))
+		physmap_renew(page);
 }
 
 /**
  * physmap_settle() - have the device model look at guest memory anew
- * @page: a page after physmap_restore(), or NULL (a no-op); its content is gone
  *
  * To be called once after restoring one or many pages, and before the first
- * of them is freed or used. Context: process; waits for the device model.
+ * of them is freed or used: it may have come to map a page of Xen's. Newer Xens
+ * tell it of each exchange, older ones (4.14) only after this hypercall, which
+ * gives back no memory here.
+ * Context: process; waits for the device model.
  */
-void physmap_settle(struct page *page)
+void physmap_settle(void)
 {
-	unsigned long gfn;
+	struct xen_memory_reservation nothing = { .domid = DOMID_SELF };
 
-	if (!page)
-		return;
-	gfn = page_to_pfn(page);
-	if (frame_is_ram(gfn) != 1)
-		return;
-	if (!reserve(XENMEM_decrease_reservation, gfn))
-		reserve(XENMEM_populate_physmap, gfn);
+	hypercall_memory(XENMEM_decrease_reservation, &nothing);
 }
 
 /**

@@ -29,9 +29,13 @@ extern struct pci_dev *platform_pdev;
 bool inkernel_xen_active(void);
 
 /* physmap.c: pages of ours that Xen's take the place of, and back again */
+int physmap_init(void);
+void physmap_exit(void);
 int physmap_place(unsigned int space, unsigned long idx, struct page *page);
-int physmap_restore(struct page *page);
-void physmap_settle(struct page *page);
+int physmap_place_again(unsigned int space, unsigned long idx, struct page *page);
+int physmap_renew(struct page *page);
+void physmap_restore(unsigned int space, unsigned long idx, struct page *page);
+void physmap_settle(void);
 void physmap_free(struct page *page);
 unsigned int physmap_lost(void);
 

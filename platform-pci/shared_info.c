@@ -147,7 +147,7 @@ void shared_info_resume(void)
 {
 	int ret;
 
-	ret = physmap_place(XENMAPSPACE_shared_info, 0, shared_page);
+	ret = physmap_place_again(XENMAPSPACE_shared_info, 0, shared_page);
 	if (ret)
 		pr_err("Xen does not map the shared info page again (%d): PV devices are lost\n",
 		       ret);
@@ -167,8 +167,8 @@ void shared_info_abandon(void)
 {
 	memset(platform_shared_info->evtchn_mask, 0xff,
 	       sizeof(platform_shared_info->evtchn_mask));
-	physmap_restore(shared_page);
-	physmap_settle(shared_page);
+	physmap_restore(XENMAPSPACE_shared_info, 0, shared_page);
+	physmap_settle();
 	clear_page(platform_shared_info);
 }
 

@@ -77,7 +77,7 @@ void vcpu_info_abandon(void)
 
 	for (i = 0; i < NOTE_VCPU_PAGES; i++)
 		if (pages[i])
-			physmap_restore(pages[i]);
+			physmap_renew(pages[i]);
 }
 
 static struct page *page_at(unsigned int index)

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * client.c: what every frontend needs: publish a state, report an error, give
- * up on a backend, share a ring.
+ * client.c: what every frontend needs: publish a state, ask whether the other
+ * side is to stay, report an error, give up on a backend, share a ring.
  */
 #include "xenbus.h"
 
@@ -66,6 +66,16 @@ void pvhvm_frontend_closed(struct pvhvm_device *pdev)
 	complete_all(&pdev->down);
 }
 PVHVM_EXPORT(pvhvm_frontend_closed);
+
+bool pvhvm_backend_is_online(struct pvhvm_device *pdev)
+{
+	struct pvhvm_xs_uint online = { "online", 1 };
+
+	if (pvhvm_xs_read_uints(pdev->otherend, &online, 1))
+		pvhvm_look_again(pdev);
+	return online.value;
+}
+PVHVM_EXPORT(pvhvm_backend_is_online);
 
 /* ---- errors ---- */
 

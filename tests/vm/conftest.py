@@ -29,7 +29,12 @@ def modules():
 
 @pytest.fixture(scope="session")
 def relabel():
-    return guestmodules.build_relabel(KERNEL)
+    return guestmodules.build_helper("relabel", KERNEL)
+
+
+@pytest.fixture(scope="session")
+def nearring():
+    return guestmodules.build_helper("nearring", KERNEL)
 
 
 @pytest.fixture(scope="session")

@@ -42,6 +42,10 @@ def _kernel(root, debug):
     return "src", f"/lib/modules/{release}/build", []
 
 
+def _xen_headers():
+    return os.environ.get("XEN_HEADERS", "/usr/include/xen")
+
+
 def _of_the_matrix(series):
     """Modules for a kernel that the guests' roots have no headers of: as the build matrix makes them."""
     out = OUT / f"modules-{series}"
@@ -70,23 +74,24 @@ def build_modules(kernel=""):
     subprocess.run(["rsync", "-rlpc", "--delete", "--exclude=xen-public", "--exclude=/out", "--exclude=/xen-headers",
                     *(str(TOP / s) for s in SOURCES), str(src)], check=True)
     # the guest's root has no libxen-dev
-    subprocess.run(["rsync", "-aL", f"{os.environ.get('XEN_HEADERS', '/usr/include/xen')}/",
-                    str(src / "xen-headers")], check=True)
+    subprocess.run(["rsync", "-aL", f"{_xen_headers()}/", str(src / "xen-headers")], check=True)
     _in_root(root, f"cd /mnt && make -j2 modules KDIR={kdir} OUT=/mnt/out "
              "XEN_HEADERS=/mnt/xen-headers && strip --strip-debug out/*.ko", [(src, "mnt"), *mounts])
     found = [src / "out" / f"{name}.ko" for name in NAMES]
     return [str(path) for path in found]
 
 
-def build_relabel(kernel=""):
-    """The module relabel.ko, for guests with dom0's kernel or the debug kernel."""
+def build_helper(name, kernel=""):
+    """A test's own module, of the folder of that name, for guests with dom0's kernel or the debug kernel."""
     root = images.debian_root()
-    name, kdir, mounts = _kernel(root, kernel == "debug")
-    src = OUT / f"relabel-{name}"
-    src.mkdir(parents=True, exist_ok=True)
-    subprocess.run(["rsync", "-rlpc", f"{pathlib.Path(__file__).parent}/relabel/", str(src)], check=True)
-    _in_root(root, f"make -C {kdir} M=/mnt modules", [(src, "mnt"), *mounts])
-    return str(src / "relabel.ko")
+    built_for, kdir, mounts = _kernel(root, kernel == "debug")
+    src = OUT / f"{name}-{built_for}"
+    (src / "include").mkdir(parents=True, exist_ok=True)
+    subprocess.run(["rsync", "-rlpc", f"{pathlib.Path(__file__).parent}/{name}/", str(src)], check=True)
+    subprocess.run(["rsync", "-rpc", str(TOP / "include/pvhvm"), str(src / "include")], check=True)
+    subprocess.run(["rsync", "-aL", f"{_xen_headers()}/", str(src / "include/xen-public")], check=True)
+    _in_root(root, f"make -C {kdir} M=/mnt modules && strip --strip-debug /mnt/{name}.ko", [(src, "mnt"), *mounts])
+    return str(src / f"{name}.ko")
 
 
 def build_tool():
