@@ -137,7 +137,7 @@ def test_moves_everything(one):
     assert tree.writes() == [f"/sys/bus/pci/devices/{NIC_PCI}/remove 1",
                              "/sys/devices/pci0000:00/0000:00:02.0/pvhvm/unplug nics"]
     assert f"nic {MAC}" in tree.get("etc/pvhvm/switch.conf")
-    net.ge("ping", "-c1", "-W2", "10.9.0.1") if os.access("/bin/ping", os.X_OK) else None
+    net.ge("ping", "-c1", "-W2", "10.9.0.1")
     # What the kernel fills in on its own is there, too: no duplicate detection ran.
     assert "tentative" not in net.g("-6", "addr", "show", "dev", "eth0")
 
@@ -322,11 +322,13 @@ def test_hangup_does_not_stop_it(one):
                          env=dict(os.environ, PVHVM_SYSROOT=str(tree.root)),
                          stdout=w, stderr=w)
     os.close(w)
-    for _ in range(20):
-        time.sleep(0.02)
-        if p.poll() is None and "eth0-emu" in net.g("link"):
+    sent = 0
+    while p.poll() is None:
+        if "eth0-emu" in net.g("link"):
             p.send_signal(signal.SIGHUP)
-    assert p.wait(timeout=60) == 0
+            sent += 1
+        time.sleep(0.02)
+    assert p.returncode == 0 and sent
     assert tree.writes()[-1].endswith("unplug nics")
 
 
@@ -349,25 +351,25 @@ def test_full_pipe_does_not_stop_it(one):
     assert tree.writes()[-1].endswith("unplug nics")
 
 
+def terminate_at(tree, condition):
+    """The command gets a SIGTERM when it writes to such an attribute."""
+    hook = tree.root / "write-hook"
+    hook.write_text(hook.read_text().replace("sys.exit(", f"import os\nif {condition}:\n    os.kill(os.getppid(), 15)\nsys.exit("))
+
+
 def test_terminate_is_undone(one):
     tree, net = one
-    lose_bridge(net)	# keeps the check waiting
+    terminate_at(tree, "sys.argv[1].endswith('/remove')")
     before = picture(net)
-    p = subprocess.Popen(["ip", "netns", "exec", net.guest, PVHVM, "switch", "--wait", "3"],
-                         env=dict(os.environ, PVHVM_SYSROOT=str(tree.root)),
-                         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
-    wait(lambda: "10.9.0.2/24" in net.g("addr", "show", "dev", "pv0"))
-    p.terminate()
-    _, err = p.communicate(timeout=60)
-    assert p.returncode == 1 and same(net, before), err
+    p = tree.pvhvm("switch", netns=net.guest, check=1)
+    assert "stopped by Terminated before" in p.stderr
+    assert same(net, before)
 
 
 def test_terminate_after_the_unplug_changes_nothing(one):
     """There is nothing to go back to."""
     tree, net = one
-    hook = tree.root / "write-hook"
-    hook.write_text(hook.read_text().replace("sys.exit(", "import os\n"
-                    "if sys.argv[2] == 'nics':\n    os.kill(os.getppid(), 15)\nsys.exit("))
+    terminate_at(tree, "sys.argv[2] == 'nics'")
     p = tree.pvhvm("switch", netns=net.guest, check=0)
     assert "eth0 is now PV" in p.stdout
 
@@ -417,6 +419,8 @@ def test_bridge_port(one):
         assert port() == before
     assert "verified with 10.9.0.1" in p.stdout
     assert net.ge("cat", "/sys/class/net/lan/brif/eth0/state").strip() == "3"
+    if not vlans:
+        pytest.skip("the bridges of this machine's kernel filter no VLANs: passed but for these")
 
 
 def add_macvlan(net, mode="bridge"):

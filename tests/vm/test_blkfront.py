@@ -43,8 +43,10 @@ def test_held_while_emulated_disk_is_there(guest):
 @pytest.mark.parametrize("persistent", [*wide("0"), "1"])
 def test_verify(guest, persistent):
     """Random and sequential writes of several sizes read back as written, and dom0 sees them."""
-    guest.load(blkfront_persistent=persistent)
+    guest.load(blkfront_persistent=persistent, blkfront_max_queues=2)
     dev = "/dev/" + switch_by_hand(guest)
+    assert guest.device("vbd-768", "queues") == "2"
+    assert int(guest.device("vbd-768", "ring_pages")) > 1 and int(guest.device("vbd-768", "max_segments")) > 11
     for rw, bs, depth in (("randwrite", "4k", 32), ("randwrite", "512-128k", 8), ("write", "1M", 4)):
         guest.sh(FIO.format(dev=dev, rw=rw, bs=bs, depth=depth, size="24M"), stall=300)
     guest.sh(f"dd if=/dev/urandom of=/tmp/block bs=64k count=16 status=none; "
@@ -79,7 +81,7 @@ def test_filesystem(guest):
     guest.sh(f"mkfs.ext4 -q -F {dev}; mkdir -p /mnt/t; mount {dev} /mnt/t; "
              "cp -r /lib/modules /mnt/t/; sync", stall=300)
     want = guest.sh("cd /lib; find modules -type f | sort | xargs sha256sum | sha256sum", stall=120)
-    guest.sh(f"umount /mnt/t; e2fsck -fn {dev}; mount {dev} /mnt/t", stall=300)
+    guest.sh(f"umount /mnt/t && e2fsck -fn {dev} && mount {dev} /mnt/t", stall=300)
     got = guest.sh("cd /mnt/t; find modules -type f | sort | xargs sha256sum | sha256sum; cd /", stall=120)
     assert got == want
     refused = guest.try_sh("rmmod pvhvm_blkfront")
@@ -115,9 +117,13 @@ def test_block_attach_detach(guest):
     guest.load()
     attach_extra(guest)
     guest.sh("dd if=/dev/xvdx of=/dev/null bs=1M count=4 iflag=direct 2>/dev/null")
-    guest.sh("(exec 3</dev/xvdx; sleep 5) >/dev/null 2>&1 &")
-    guest.bed.xl("block-detach guest xvdx", check=False, stall=120, total=300)
+    guest.sh("(exec 3</dev/xvdx; until [ -e /tmp/let-go ]; do sleep 0.2; done) >/dev/null 2>&1 &")
+    guest.bed.dom0("rm -f /bed/detach; (xl block-detach guest xvdx; echo $? >/bed/detach) </dev/null >/dev/null 2>&1 &")
+    guest.wait("dmesg | grep -q 'xvdx is in use: it stays until it is closed'")
+    guest.sh("dd if=/dev/xvdx of=/dev/null bs=1M count=4 iflag=direct 2>/dev/null && touch /tmp/let-go")
     guest.wait("[ ! -b /dev/xvdx ]", 60)
+    guest.bed.dom0("i=0; until [ -s /bed/detach ]; do i=$((i + 1)); [ $i -lt 150 ] || exit 1; sleep 0.2; done; "
+                   "[ $(cat /bed/detach) = 0 ]", stall=60)
 
 
 def test_each_probe_step_unwinds(guest):

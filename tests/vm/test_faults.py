@@ -9,20 +9,25 @@ from test_suspend import check_fio, counts, start_fio
 
 pytestmark = [pytest.mark.debug, pytest.mark.fresh]
 
+MANY = 1000000
 KINDS = ("failslab", "fail_page_alloc")
 
 
 def refuse(guest, percent, sleepers):
     """Refuses allocations: those that may not sleep, or any of the tasks that are marked for it."""
     for kind in KINDS:
-        guest.sh(f"cd /sys/kernel/debug/{kind}; echo 0 >probability; echo 0 >verbose; echo -1 >times; echo 1 >interval; "
+        guest.sh(f"cd /sys/kernel/debug/{kind}; echo 0 >probability; echo 0 >verbose; echo {MANY} >times; echo 1 >interval; "
                  f"echo {'N' if sleepers else 'Y'} >ignore-gfp-wait; echo {'Y' if sleepers else 'N'} >task-filter; "
                  f"[ ! -e min-order ] || echo 0 >min-order; echo {percent} >probability")
 
 
 def allow(guest):
+    """An end of it; some were refused."""
+    refused = 0
     for kind in KINDS:
-        guest.sh(f"echo 0 >/sys/kernel/debug/{kind}/probability")
+        refused += MANY - int(guest.sh(f"cd /sys/kernel/debug/{kind}; echo 0 >probability; cat times"))
+    print(f"{refused} allocations refused")
+    assert refused > 0
 
 
 def test_traffic(guest):

@@ -43,6 +43,13 @@ def dom0(beds):
     it.close()
 
 
+@pytest.fixture(autouse=True)
+def healthy(dom0):
+    """What a test does after the boots leaves no complaint either."""
+    yield
+    dom0.bed.check_health()
+
+
 UUID = "5ca1ab1e-0000-4000-8000-00000000700d"
 # what a Debian system on such layers has installed, and the modules its initramfs takes
 LAYERS = ("lvm2", "cryptsetup-initramfs", "xfsprogs", "btrfs-progs")
@@ -160,7 +167,7 @@ def test_boots_from_the_pv_disk(dom0, images):
     said = guest.sh("dmesg")
     assert "disks are PV, the emulated ones are unplugged" in said
     assert "Attached SCSI disk" not in said, "ata_piix saw the disks first"
-    guest.sh("dd if=/dev/urandom of=/var/tmp/t bs=1M count=8 conv=fsync status=none; rm /var/tmp/t", stall=120)
+    guest.sh("dd if=/dev/urandom of=/var/tmp/t bs=1M count=8 conv=fsync status=none && rm /var/tmp/t", stall=120)
     assert "xvda" in guest.sh("ls -l /dev/disk/by-uuid")
     check_swap(guest, "/dev/xvdb")
 
@@ -176,7 +183,7 @@ def test_boots_emulated_and_says_why(dom0, images, image, extra, why):
     assert root_of(guest).startswith("/dev/sd")
     assert guest.sh("ls -d /sys/block/xvda 2>/dev/null || true") == ""
     assert f"{why}" in guest.bed.console() and "booting from the emulated disk" in guest.bed.console()
-    guest.sh("dd if=/dev/urandom of=/var/tmp/t bs=1M count=8 conv=fsync status=none; rm /var/tmp/t", stall=120)
+    guest.sh("dd if=/dev/urandom of=/var/tmp/t bs=1M count=8 conv=fsync status=none && rm /var/tmp/t", stall=120)
 
 
 # as an administrator who wants small images has it; the testbed's root is made without one

@@ -38,7 +38,7 @@ def test_only_signed_modules_load(guest, modules, tmp_path):
     guest.bed.push_guest(sorted(forged.iterdir()))
     result = guest.try_load("platform")
     assert not result and "Key was rejected by service" in result.err, result
-    guest.sh(f"ping -c 1 -W 10 {DOM0}; ethtool -i eth0 | grep -q e1000")
+    guest.sh(f"ping -c 1 -W 10 {DOM0} && ethtool -i eth0 | grep -q e1000")
     assert guest.loaded() == []
     guest.bed.push_guest(signed)
     pv_up(guest)

@@ -199,18 +199,26 @@ def test_two_cards(switchable):
 @pytest.mark.fresh
 @pytest.mark.parametrize("kind", [
     "bond mode active-backup miimon 100",
-    pytest.param("bridge forward_delay 0", marks=pytest.mark.wide),
+    pytest.param("bridge forward_delay 0 vlan_filtering 1", marks=pytest.mark.wide),
 ])
 def test_port_of(switchable, kind):
-    """The twin takes the card's place in a bond, a bridge."""
+    """The twin takes the card's place in a bond; in a bridge, with the port's VLANs."""
     guest = switchable
     guest.sh(f"modprobe bonding; modprobe bridge; ip link add top0 type {kind}; ip addr flush dev eth0; "
              "ip link set eth0 down; ip link set eth0 master top0; ip link set top0 up; ip link set eth0 up; "
              "ip addr add 192.168.77.2/24 dev top0")
+    vlans = "true"
+    if "vlan" in kind:
+        vlans = "bridge vlan show dev eth0 | tail -n +2"
+        guest.sh("for i in 'eth0 vid 5 pvid untagged' 'eth0 vid 7' 'top0 vid 5 pvid untagged self'; do bridge vlan add dev $i || exit; "
+                 "done; bridge vlan del dev eth0 vid 1")
+        assert "7" in guest.sh(vlans).split()
+    before = guest.sh(vlans)
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
     print(guest.sh("pvhvm switch --nic eth0 --no-persist", stall=300))
     assert guest.sh("readlink -f /sys/class/net/eth0/device").endswith("vif-0")
     assert "master top0" in guest.sh("ip link show eth0")
+    assert guest.sh(vlans) == before
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
 
 

@@ -32,7 +32,7 @@ def test_systemd_sees_the_name_go(guest, tool):
     guest.sh("udevadm settle; sleep 5", stall=120)
     # it did happen
     assert guest.try_sh("systemctl is-active ifup@eth0.service", stall=120).out.strip() == "inactive"
-    guest.sh(f"ip -4 addr show dev eth0 | grep -q 192.168.77.2/24; ping -c 3 -W 10 {DOM0}")
+    guest.sh(f"ip -4 addr show dev eth0 | grep -q 192.168.77.2/24 && ping -c 3 -W 10 {DOM0}")
     assert "pvhvm" in guest.sh("readlink /sys/class/net/eth0/device/driver")
     assert [step for step in result["steps"] if "ifup@eth0.service" in step["what"]]
 
@@ -106,7 +106,7 @@ def check_switched(guest, address):
     guest.bed.dom0("kill -INT $(cat /bed/ping.pid)")
     print(f"dom0 had no answer for {gaps(guest.bed, '/bed/pings')[0]:.1f} s at the most")
     assert "pvhvm" in guest.sh("readlink /sys/class/net/eth0/device/driver")
-    guest.sh(f"ip -4 addr show dev eth0 | grep -q {address}/24; ip route | grep -q 'default via {DOM0} dev eth0'; "
+    guest.sh(f"ip -4 addr show dev eth0 | grep -q {address}/24 && ip route | grep -q 'default via {DOM0} dev eth0' && "
              f"ping -c 3 -W 10 {DOM0}")
 
 
