@@ -11,9 +11,16 @@ XEN_HEADERS ?= $(firstword $(patsubst %/xen.h,%,$(wildcard \
 # as modules bear it; Debian's kernel.release is another
 KREL := $(shell sed -n 's/^.define UTS_RELEASE "\(.*\)".*/\1/p' \
 	$(KDIR)/include/generated/utsrelease.h 2>/dev/null)
-# y for dkms, which strips debug information anyway: none is made, each module
-# is compiled in one go, and BTF, which needs that information, is left out.
+# The kernel's options, as its build has them.
+AUTO_CONF ?= $(KDIR)/include/config/auto.conf
+comma := ,
+LACKING = $(foreach o,$(subst $(comma), ,$(KERNEL_NEEDS)),$(shell \
+	grep -qsx 'CONFIG_$o=[ym]' $(AUTO_CONF) || echo CONFIG_$o))
+# y for dkms, which strips debug information anyway: none is made (but where
+# symbol versions are made from it), each module is compiled in one go, and BTF,
+# which needs that information, is left out.
 QUICK ?= n
+NO_DEBUG = $(shell grep -qsx CONFIG_GENDWARFKSYMS=y $(AUTO_CONF) || echo -g0)
 OUT ?= build/modules/$(KREL)
 # The kernel that the modules must be for; dkms says which.
 FOR ?= $(KREL)
@@ -77,6 +84,9 @@ modules:
 	@test -z "$(KREL)" || test "$(FOR)" = "$(KREL)" || { \
 		echo "pvhvm: the headers in $(KDIR) are of kernel $(KREL), not of $(FOR):" \
 		"install that one's (Debian: linux-headers-$(FOR))" >&2; exit 1; }
+	@test -z "$(strip $(LACKING))" || { \
+		echo "pvhvm: not for a kernel without $(strip $(LACKING)), as" \
+		"$(AUTO_CONF) says" >&2; exit 1; }
 	@test -e include/xen-public/xen.h || test -e "$(XEN_HEADERS)/xen.h" || { \
 		echo "pvhvm: no Xen headers in $(XEN_HEADERS):" \
 		"install libxen-dev or give XEN_HEADERS=" >&2; exit 1; }
@@ -89,7 +99,7 @@ endif
 		ln -sfn $(abspath $(XEN_HEADERS)) $(OUT)/include/xen-public
 	+@$(MAKE) -C $(KDIR) M=$(abspath $(OUT)) \
 		KCFLAGS='$(strip $(if $(WERROR),-Werror) \
-		$(if $(filter y,$(QUICK)),-g0) $(KCFLAGS))' QUICK=$(QUICK) \
+		$(if $(filter y,$(QUICK)),$(NO_DEBUG)) $(KCFLAGS))' QUICK=$(QUICK) \
 		$(if $(filter y,$(QUICK)),CONFIG_DEBUG_INFO_BTF_MODULES=) modules
 
 tools:

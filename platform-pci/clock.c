@@ -259,8 +259,9 @@ void clock_settle(void)
 /**
  * clock_init() - offer the clocksource
  *
- * A Xen that does not vouch for its time in HVM guests is left alone, and that
- * is no failure. Context: process; may sleep. Return: 0 or negative errno.
+ * A Xen that does not vouch for its time in HVM guests is left alone, and so is
+ * a kernel that cannot tell when nobody reads it any more; neither is a failure.
+ * Context: process; may sleep. Return: 0 or negative errno.
  */
 int clock_init(void)
 {
@@ -268,6 +269,11 @@ int clock_init(void)
 
 	if (!hypercall_feature(XENFEAT_hvm_safe_pvclock)) {
 		pr_info("Xen's time is not safe in HVM guests here; no clocksource\n");
+		return 0;
+	}
+	/* Then synchronize_rcu_tasks() waits for no task that was preempted. */
+	if (IS_ENABLED(CONFIG_PREEMPTION) && !IS_ENABLED(CONFIG_TASKS_RCU)) {
+		pr_info("no clocksource in a preemptible kernel without CONFIG_TASKS_RCU\n");
 		return 0;
 	}
 	atomic64_set(&last, 0);

@@ -115,14 +115,16 @@ void evtchn_vcpu_release(struct platform_vcpu *v)
  * @v: a vCPU that takes no events any more: this one, or a dead one
  *
  * Events that Xen had queued before their port was directed elsewhere.
+ * Context: process, interrupts on.
  */
 void evtchn_vcpu_drain(struct platform_vcpu *v)
 {
-	unsigned long flags;
-
-	local_irq_save(flags);
+	/* What they raise runs on the way out, as it would after an interrupt. */
+	local_bh_disable();
+	local_irq_disable();
 	evtchn_upcall(v);
-	local_irq_restore(flags);
+	local_irq_enable();
+	local_bh_enable();
 }
 
 static int close_port(evtchn_port_t port)

@@ -320,7 +320,7 @@ int upcall_init(void)
 	}
 	ret = request_intx();
 	if (ret)
-		pr_err("cannot use the platform device's interrupt %u (%d)\n",
+		pr_err("cannot use the platform device's interrupt %u, see /proc/interrupts for who has it (%d)\n",
 		       platform_pdev->irq, ret);
 	return ret;
 }

@@ -170,7 +170,7 @@ def version(tree):
     return found
 
 
-@check("kernel range", {"KERNELS": "KERNEL_MIN=5.10\nKERNEL_MAX=7.3\n", "README.md": "kernels 5.10 to 7.3\n",
+@check("kernel range", {"KERNELS": "KERNEL_MIN=5.10\nKERNEL_MAX=7.3\nKERNEL_NEEDS=SMP\n", "README.md": "kernels 5.10 to 7.3\n",
                         "dkms.conf": 'BUILD_EXCLUSIVE_KERNEL="^5"\n'})
 def kernel_range(tree):
     """dkms.conf, which can only hold a pattern, agrees with KERNELS; so does the README."""
@@ -187,6 +187,9 @@ def kernel_range(tree):
         if bool(re.search(match.group(1), f"{one}.0-1-amd64")) != wanted:
             found.append(f"dkms.conf: BUILD_EXCLUSIVE_KERNEL is wrong for {one}")
             break
+    needs = re.search(r"^KERNEL_NEEDS=(.*)$", tree.text("KERNELS"), re.M).group(1).split(",")
+    if f'BUILD_EXCLUSIVE_CONFIG="{" ".join(f"CONFIG_{name}" for name in needs)}"' not in tree.text("dkms.conf"):
+        found.append("dkms.conf: BUILD_EXCLUSIVE_CONFIG is not KERNEL_NEEDS")
     readme = tree.text("README.md")
     found += [f"README.md: does not name {edge}" for edge in (low, high) if edge not in readme]
     return found
