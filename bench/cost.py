@@ -61,7 +61,10 @@ def read_summary(text, domid):
     if not part:
         raise ValueError(f"xenalyze tells nothing of domain {domid}")
     reasons, interrupts = collections.Counter(), 0
-    for vcpu in re.findall(r"^Exit reasons:\n((?: .*\n)*)Guest interrupt counts:\n((?: .*\n)*)", part[1], re.M):
+    vcpus = re.findall(r"^Exit reasons:\n((?: .*\n)*)Guest interrupt counts:\n((?: .*\n)*)", part[1], re.M)
+    if not vcpus:
+        raise ValueError(f"xenalyze tells nothing of the exits of domain {domid}")
+    for vcpu in vcpus:
         for reason, number in re.findall(r"^ (VMEXIT_\w+)\s+(\d+) ", vcpu[0], re.M):
             reasons[reason] += int(number)
         interrupts += sum(int(n) for n in re.findall(r"^  \[ *\d+\] (\d+)$", vcpu[1], re.M))

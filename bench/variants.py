@@ -23,7 +23,7 @@ class Guest:
     """A guest on emulated devices."""
 
     name, nopv, rings = "emulated", True, False
-    nic, disk = "eth0", "/dev/sda"
+    nic, disk, bus = "eth0", "/dev/sda", "pci"
     boot = CALM
 
     def __init__(self, bed, number, vcpus):
@@ -37,6 +37,7 @@ class Guest:
              "i=0; until ping -c 1 -W 2 {2} >/dev/null; do i=$((i + 1)); [ $i -lt 30 ] || exit 1; done"
              .format(self.nic, self.address, DOM0))
         self(f"[ -b {self.disk} ]")
+        self(f"[ $(basename $(readlink -f /sys/class/net/{self.nic}/device/subsystem)) = {self.bus} ]")
         self.pause()
 
     def __call__(self, command, **kw):
@@ -68,14 +69,14 @@ class InKernel(Guest):
     """The kernel's own frontends, as it comes up with them."""
 
     name, nopv, rings = "inkernel", False, True
-    disk = "/dev/xvda"
+    disk, bus = "/dev/xvda", "xen"
 
 
 class Pvhvm(Guest):
     """The bundle's, with their defaults."""
 
     name, rings = "pvhvm", True
-    disk = "/dev/xvda"
+    disk, bus = "/dev/xvda", "pvhvm"
     modules = params = ()
 
     def prepare(self):

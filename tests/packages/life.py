@@ -109,7 +109,7 @@ def whole_life():
         m.sh("systemctl disable pvhvm-switch.service")
         install(m, NEXT)
         assert not at_boot(m), "an upgrade enabled what the administrator has disabled"
-        m.sh("systemctl enable pvhvm-switch.service; dpkg -r pvhvm-dkms")
+        m.sh("systemctl enable pvhvm-switch.service && dpkg -r pvhvm-dkms")
         assert not at_boot(m)
         m.sh("dpkg -P pvhvm-dkms pvhvm-tools")
         assert m.remains() == before, f"left: {m.remains()}"
@@ -195,7 +195,7 @@ def half_installed():
         assert m.built() == sorted(MODULES) and version_of(m, MODULES[0]) == VERSION, f"after the upgrade that failed: {m.built()}"
         for way in ("dpkg --configure -a", "dpkg -P pvhvm-dkms pvhvm-tools"):
             m.sh("dpkg -P pvhvm-dkms pvhvm-tools")
-            m.sh(f"dpkg --unpack /srv/pvhvm-*_{VERSION}_*.deb; (timeout -s KILL 3 dpkg --configure -a) || [ $? = 137 ]; "
+            m.sh(f"dpkg --unpack /srv/pvhvm-*_{VERSION}_*.deb && {{ (timeout -s KILL 3 dpkg --configure -a) || [ $? = 137 ]; }} && "
                  "! dpkg -s pvhvm-dkms | grep -q '^Status: install ok installed'")
             m.sh(way)
             assert m.built() == (sorted(MODULES) if "configure" in way else []), f"{way}: {m.built()}"

@@ -55,10 +55,12 @@ class Guest:
 
     def load(self, *names, **params):
         """insmod, each with 'module_param=value' given as keyword platform_evtchn='2l'."""
+        meant = {key: key.partition("_")[0] for key in params}
+        assert set(meant.values()) <= set(names or MODULES), params
         for name in names or MODULES:
-            mine = [f"{key.partition('_')[2]}={value}" for key, value in params.items()
-                    if key.startswith(name + "_")]
+            mine = [f"{key.partition('_')[2]}={value}" for key, value in params.items() if meant[key] == name]
             self.sh(f"insmod /payload/pvhvm_{name}.ko {' '.join(mine)}", stall=120)
+            assert not mine or f"pvhvm_{name}: unknown parameter" not in self.dmesg(), mine
 
     def try_load(self, name, *params):
         return self.try_sh(f"insmod /payload/pvhvm_{name}.ko {' '.join(params)}", stall=120)
@@ -97,6 +99,18 @@ class Guest:
 
     def wait_connected(self, name, seconds=30):
         self.wait(f'[ "$(cat /sys/bus/pvhvm/devices/{name}/state)" = connected ]', seconds)
+
+    def lent(self):
+        """Grants and ports that are in use."""
+        return self.numbers("grants")["used"], self.numbers("ports")["used"]
+
+    def settles(self, before):
+        """lent() is as before; pages that a backend still had come back when it has let go."""
+        for _ in range(30):
+            if self.lent() == before:
+                return
+            time.sleep(1)
+        assert self.lent() == before
 
     def pv_nic(self, name="vif-0"):
         return self.sh(f"ls /sys/bus/pvhvm/devices/{name}/net")

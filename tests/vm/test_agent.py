@@ -18,6 +18,20 @@ def frame(kind, ident, payload):
     return head + struct.pack("<I", zlib.crc32(head))
 
 
+def child(pid):
+    """The process that one has begun."""
+    for _ in range(200):
+        for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            try:
+                words = stat.read_text().rpartition(")")[2].split()
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(words[1]) == pid:
+                return int(stat.parent.name)
+        time.sleep(0.005)
+    raise AssertionError("no command was begun")
+
+
 def test_dropped_before_it_has_a_group(tmp_path):
     """The line goes when the command has hardly begun: it ends, and so does the agent."""
     subprocess.run(["gcc", "-O2", "-o", tmp_path / "agent", TESTBED / "image/agent.c", "-lutil"], check=True)
@@ -26,7 +40,8 @@ def test_dropped_before_it_has_a_group(tmp_path):
                           env=dict(os.environ, LD_PRELOAD=str(tmp_path / "slow.so"))) as agent:
         agent.stdin.write(frame(HELLO, 1, b"x") + frame(EXEC, 2, b"exec sleep 20"))
         agent.stdin.flush()
-        time.sleep(0.05)
+        command = child(agent.pid)
         agent.stdin.close()
         # else it waits for the command
         assert agent.wait(10) == 0
+    assert not os.path.exists(f"/proc/{command}")

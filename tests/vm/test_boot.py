@@ -26,9 +26,12 @@ def unpack(guest):
 
 
 def reboot(guest):
+    """Until all of its units are done."""
+    boot = guest.read("/proc/sys/kernel/random/boot_id")
     guest.sh("sync; (sleep 1; systemctl reboot) >/dev/null 2>&1 &")
     guest.bed.dom0("sleep 20")
     guest.bed.reconnect_guest(1800)
+    assert guest.read("/proc/sys/kernel/random/boot_id") != boot
     guest.start_test("after reboot")
     guest.wait("systemctl is-system-running | grep -q 'running\\|degraded'", 300)
 

@@ -39,16 +39,6 @@ FAKE = {
 }
 
 
-def settled(guest, before):
-    """Grants and ports as before; pages that a backend still had come back when it has let go."""
-    for _ in range(30):
-        now = guest.numbers("grants")["used"], guest.numbers("ports")["used"]
-        if now == before:
-            return
-        time.sleep(1)
-    assert now == before
-
-
 def one_round(fake, kind, seed):
     some = random.Random(seed)
     names = some.sample(BLK if kind == "blk" else NET, some.choice((0, 0, 0, 1, 2)))
@@ -73,12 +63,12 @@ def one_round(fake, kind, seed):
 def test_backends_that_lie_by_chance(guest, kind):
     """Nothing hangs, nothing is left behind, and the health check finds nothing in the logs."""
     guest.load("platform", "xenbus")
-    before = guest.numbers("grants")["used"], guest.numbers("ports")["used"]
+    before = guest.lent()
     fake = Fake(guest, *FAKE[kind])
     end, seed, driven = time.monotonic() + MINUTES * 30, SEED, 0
     while time.monotonic() < end:
         driven += one_round(fake, kind, seed)
-        settled(guest, before)
+        guest.settles(before)
         seed += 1
     print(f"{seed - SEED} rounds, {driven} of them with requests")
     assert driven, "no round got as far as a request: this tested nothing"

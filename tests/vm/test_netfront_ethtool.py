@@ -43,7 +43,7 @@ def test_queues_change_live(guest):
         guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
         assert combined(guest, name) == queues
     seen = grown(guest, name, lambda: (iperf(guest, "-P", "4"), iperf(guest, "-R", "-P", "4")))
-    assert seen["q0_tx_packets"] + seen["q1_tx_packets"] > 100
+    assert min(seen["q0_tx_packets"], seen["q1_tx_packets"]) > 0 and seen["q0_tx_packets"] + seen["q1_tx_packets"] > 100
     assert guest.numbers("ports")["used"] == ports
     assert guest.try_sh(f"ethtool -L {name} combined 3").code
     assert guest.try_sh(f"ethtool -L {name} combined 0").code
@@ -100,7 +100,7 @@ def test_mtu(guest):
     name = pv_up(guest)
     assert guest.read(f"/sys/class/net/{name}/mtu") == "1400"
     assert guest.try_sh(f"ip link set {name} mtu 65522").code
-    guest.sh(f"ip link set {name} mtu 65521; ip link set {name} mtu 9000")
+    guest.sh(f"ip link set {name} mtu 65521 && ip link set {name} mtu 9000")
     vif = f"vif{backend(guest).split('/')[-2]}.0"
     guest.bed.dom0(f"ip link set {vif} mtu 9000; ip link set xenbed0 mtu 9000")
     guest.sh(f"ping -c 3 -W 5 -M do -s 8972 {DOM0}")

@@ -26,8 +26,8 @@ def up(fake, *keys):
     return name
 
 
-def ping(fake, count=3, size=56):
-    return fake.guest.try_sh(f"ping -q -c {count} -i 0.2 -W 2 -s {size} 10.9.9.2", stall=60)
+def ping(fake, count=3, size=56, interval=0.2):
+    return fake.guest.try_sh(f"ping -q -c {count} -i {interval} -W 2 -s {size} 10.9.9.2", stall=60)
 
 
 def counter(guest, name, what):
@@ -116,3 +116,7 @@ def test_what_a_backend_sees(fake, trusted):
         assert ("tx", "more") in seen
     else:
         assert seen == {("tx", "alone"), ("rx", "blank")}
+    # and when the pages come round again
+    assert ping(fake, count=600, size=1400, interval=0.02).code == 0
+    seen = {words[2] for words in fake.log() if words[0] == "rx"}
+    assert seen == ({"blank", "used"} if trusted else {"blank"})

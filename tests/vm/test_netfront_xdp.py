@@ -118,7 +118,10 @@ def test_attach_and_detach_under_traffic(guest, xdp):
     name = pv_up(guest)
     ports = guest.numbers("ports")["used"]
     guest.bed.dom0("pidof iperf3 >/dev/null || iperf3 -s -D")
-    guest.sh(f"(iperf3 -c {DOM0} -R -t 20 >/dev/null 2>&1 &) ; (ping -f {DOM0} >/dev/null 2>&1 &) ; sleep 1")
+    sent = f"cat /sys/class/net/{name}/statistics/tx_packets"
+    before = int(guest.sh(sent))
+    guest.sh(f"(iperf3 -c {DOM0} -R -t 20 >/dev/null 2>&1 &) ; (ping -f {DOM0} >/dev/null 2>&1 &)")
+    guest.wait(f"[ $({sent}) -gt {before + 200} ]")
     for what in ("pass", "off", "echo", "bounce", "off"):
         xdp(name, what)
         guest.sh("sleep 1")

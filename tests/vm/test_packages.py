@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from hotplug import quick_disks
+from test_boot import reboot
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 
@@ -35,11 +36,7 @@ def test_life_of_a_package(guest, debs):
     assert "eth0" in out
     assert guest.sh("readlink -f /sys/class/net/eth0/device").endswith("vif-0")
 
-    guest.sh("sync; (sleep 1; systemctl reboot) >/dev/null 2>&1 &")
-    guest.bed.dom0("sleep 20")
-    guest.bed.reconnect_guest(1800)
-    guest.start_test("after reboot")
-    guest.wait("systemctl is-active -q network-online.target multi-user.target || true")
+    reboot(guest)
     print(guest.sh("journalctl -b -o short-monotonic --no-pager -u pvhvm-switch -u systemd-udev-settle"))
     guest.wait("readlink -f /sys/class/net/eth0/device | grep -q vif-0", 60)
     assert re.search(r"^nics unplugged", guest.platform("unplug"), re.M)
@@ -47,10 +44,7 @@ def test_life_of_a_package(guest, debs):
 
     guest.sh("DEBIAN_FRONTEND=noninteractive apt-get purge -y -q pvhvm-dkms pvhvm-tools", stall=300, total=1800)
     assert guest.sh("find /lib/modules -name 'pvhvm*'; ls /usr/src | grep pvhvm || true") == ""
-    guest.sh("sync; (sleep 1; systemctl reboot) >/dev/null 2>&1 &")
-    guest.bed.dom0("sleep 20")
-    guest.bed.reconnect_guest(1800)
-    guest.start_test("after removal")
+    reboot(guest)
     assert guest.loaded() == []
     # the emulated card's driver takes its time, longer than the agent's line
     guest.wait("[ -e /sys/class/net/eth0 ]", 120)

@@ -66,6 +66,7 @@ def test_event_paths(guest, upcall, evtchn):
 
 def test_hypercall_page(guest):
     guest.load("platform", platform_hypercall="page")
+    assert guest.read("/sys/module/pvhvm_platform/parameters/hypercall") == "page"
     guest.load("xenbus")
     assert guest.sh("xenstore-read name")
 

@@ -37,6 +37,7 @@ def test_core(guest, name, params):
     for parameter, attribute in (("platform_upcall", "upcall"), ("platform_evtchn", "evtchn_abi")):
         if parameter in params:
             assert guest.platform(attribute) == params[parameter]
+    assert guest.read("/sys/module/pvhvm_platform/parameters/hypercall") == params.get("platform_hypercall", "direct")
     unplug_nics(guest)
     guest.load("blkfront")
     dev = "/dev/" + switch_by_hand(guest)

@@ -155,8 +155,9 @@ def test_bare(guest, evtchn, clock):
     check_time(guest)
     check_clock(guest, clocks)
     assert guest.read(source) == clock
-    guest.sh("echo 0 >/sys/devices/system/cpu/cpu1/online; xenstore-read domid; "
-             "echo 1 >/sys/devices/system/cpu/cpu1/online; xenstore-read domid")
+    guest.sh("echo 0 >/sys/devices/system/cpu/cpu1/online && xenstore-read domid && "
+             "echo 1 >/sys/devices/system/cpu/cpu1/online && xenstore-read domid")
+    assert guest.read("/sys/devices/system/cpu/online") == "0-1"
     guest.unload("xenbus", "platform")
 
 
@@ -222,6 +223,8 @@ def test_disk_taken_away_before_it_runs(guest):
     guest.load()
     attach_extra(guest)
     guest.sh("(while dd if=/dev/zero of=/dev/xvdx bs=64k count=1024 oflag=direct conv=nocreat; do :; done; echo over >/tmp/dd.over) >/dev/null 2>&1 &")
+    guest.wait("[ $(awk '$3 == \"xvdx\" { print $8 }' /proc/diskstats) -gt 50 ]")
+    assert not guest.try_sh("[ -e /tmp/dd.over ]")
 
     def between():
         guest.bed.xl("restore -p /bed/guest.save", stall=600, total=1200)
@@ -243,6 +246,7 @@ def test_cpus_go_while_it_is_saved(guest):
         guest.wait_connected("vif-0")
         guest.wait_connected("vbd-768")
         guest.wait(AS_THE_TOOLSTACK_WANTS)
+    assert "CPU 1 is offline, as the toolstack wants" in guest.dmesg()
     check_fio(guest)
 
 
