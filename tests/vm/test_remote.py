@@ -11,7 +11,7 @@ import pytest
 import sshserver
 from xenbedlib.bed import Bed
 
-pytestmark = [pytest.mark.slow, pytest.mark.own, pytest.mark.pending("the core has passed in one go, with a guest left behind it; not run since that was mended")]
+pytestmark = [pytest.mark.slow, pytest.mark.own]
 
 HERE = pathlib.Path(__file__).resolve().parent
 PLACE = "/bed/sshd"
