@@ -28,7 +28,7 @@ def _life(suite):
             # debhelpers differ in what they do to the unit of a package that goes and comes
             m.path("/etc/pvhvm").mkdir()
             m.path("/etc/pvhvm/switch.conf").write_text("nic 00:16:3e:00:00:01\n")
-            sh("systemctl enable pvhvm-switch.service; dpkg -r pvhvm-tools")
+            sh("systemctl enable pvhvm-switch.service && dpkg -r pvhvm-tools")
             assert not at_boot(m)
             sh(f"dpkg -i /srv/pvhvm-tools_{VERSION}_amd64.deb")
             assert at_boot(m), "what was switched for good is not switched any more"

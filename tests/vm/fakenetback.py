@@ -7,9 +7,10 @@ makes the card (xen/io/netif.h; KEYs go into the backend's directory, but for
 'trusted', which is the frontend's). What the guest sends comes back to it as it
 went, but for the addresses, which change places: a ping is answered. Each data slot is a line of /run/fake.log: its
 size, and whether the page was blank besides ('alone') or held something else
-('more'). So is each page that is filled: 'blank' or 'used'. /run/fake.deed is
-what it does besides, once a packet: a lie about a transmit response ('tx-id',
-'tx-twice', 'tx-null', 'tx-ahead') or a receive response ('rx-id', 'rx-bounds',
+('more'). So is each page that is filled: 'blank', 'kept' (as it was left here)
+or 'used'. /run/fake.deed is what it does besides, once a packet: a lie about a
+transmit response ('tx-id', 'tx-twice', 'tx-null', 'tx-ahead') or a receive
+response ('rx-id', 'rx-bounds',
 'rx-extra', 'rx-endless', 'rx-ahead'), a receive response that is bad but within
 the protocol ('rx-failed', 'rx-empty', 'rx-gso'), 'storm', or 'fuzz SEED PERCENT':
 lies of any kind, by chance. With 'large-last' packets go nowhere, and one of more
@@ -52,6 +53,8 @@ class Card:
         lib.bind(int(queue.read("event-channel")))
         self.chance = None
         self.late = []
+        # what each receive buffer, by its grant reference, was left with
+        self.left = {}
         self.log = LOG.open("a")
 
     def end(self):
@@ -101,7 +104,9 @@ class Card:
             return None
         ident, ref = struct.unpack("<HxxI", self.rx.take())
         at = self.lib.map([ref])
-        self._say("rx", len(data), "used" if ctypes.string_at(at, PAGE).strip(b"\0") else "blank")
+        found = ctypes.string_at(at, PAGE)
+        self._say("rx", len(data), "blank" if not found.strip(b"\0") else "kept" if found == self.left.get(ref) else "used")
+        self.left[ref] = data + found[len(data):]
         ctypes.memmove(at, data, len(data))
         self.lib.unmap(at, 1)
         return ident

@@ -119,4 +119,4 @@ def test_what_a_backend_sees(fake, trusted):
     # and when the pages come round again
     assert ping(fake, count=600, size=1400, interval=0.02).code == 0
     seen = {words[2] for words in fake.log() if words[0] == "rx"}
-    assert seen == ({"blank", "used"} if trusted else {"blank"})
+    assert "blank" in seen and ("used" in seen) == bool(trusted)
