@@ -77,9 +77,9 @@ class Fake:
 def served(guest, *fake):
     """A generator for a fixture: the backend, then that nothing is left of it."""
     guest.load("platform", "xenbus")
-    before = guest.numbers("grants")["used"], guest.numbers("ports")["used"]
+    before = guest.lent()
     it = Fake(guest, *fake)
     guest.load(it.module)
     yield it
     it.stop()
-    assert (guest.numbers("grants")["used"], guest.numbers("ports")["used"]) == before
+    assert guest.lent() == before

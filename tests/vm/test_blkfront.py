@@ -93,7 +93,7 @@ def test_filesystem(guest):
 @pytest.mark.core
 def test_unload_leaves_nothing(guest):
     guest.load("platform", "xenbus")
-    before = guest.numbers("grants")["used"], guest.numbers("ports")["used"]
+    before = guest.lent()
     for _ in range(3):
         guest.load("blkfront")
         dev = "/dev/" + switch_by_hand(guest)
@@ -101,7 +101,7 @@ def test_unload_leaves_nothing(guest):
         guest.sh("rmmod pvhvm_blkfront")
         guest.sh("for h in /sys/class/scsi_host/*/scan; do echo '- - -' >$h; done", stall=120)
         guest.wait("[ -b /dev/sda ]")
-    assert (guest.numbers("grants")["used"], guest.numbers("ports")["used"]) == before
+    assert guest.lent() == before
 
 
 def attach_extra(guest):

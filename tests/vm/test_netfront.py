@@ -113,14 +113,14 @@ def test_down_and_up_under_load(guest):
 def test_unload_under_load(guest):
     """rmmod with traffic running leaves no grant, port or page behind."""
     guest.load("platform", "xenbus")
-    before = guest.numbers("grants")["used"], guest.numbers("ports")["used"]
+    before = guest.lent()
     guest.unload("xenbus", "platform")
     name = pv_up(guest)
     guest.bed.dom0("pidof iperf3 >/dev/null || iperf3 -s -D")
     start_iperf(guest, name, 6)
     guest.sh("rmmod pvhvm_netfront", stall=120)
     guest.wait("[ \"$(cut -d' ' -f4 /sys/bus/pci/drivers/pvhvm-platform/0*/pvhvm/grants)\" = 0 ]")
-    after = guest.numbers("grants")["used"], guest.numbers("ports")["used"]
+    after = guest.lent()
     assert after == before
     guest.sh("killall iperf3 2>/dev/null || true")
 

@@ -21,8 +21,7 @@ SOAK_CYCLES = int(os.environ.get("PVHVM_SOAK_CYCLES", "50"))
 
 def counts(guest):
     """What is open and lent just now."""
-    return guest.numbers("grants")["used"], guest.numbers("ports")["used"], \
-        guest.read("/sys/devices/pvhvm/xenstore/watches")
+    return *guest.lent(), guest.read("/sys/devices/pvhvm/xenstore/watches")
 
 
 def start_stream(guest, lines=LINES):
