@@ -42,6 +42,14 @@ def _read_clock(run, tries=5):
     return best
 
 
+def _run(line, where, command, check, kw):
+    session.touch()
+    result = line.run(f"set -e\n{command}" if check else command, **kw)
+    if check and result.code:
+        raise CommandFailed(where, command, result)
+    return result
+
+
 class Bed:
     """Use Bed.acquire(state), best in a with statement, or Bed.attach()."""
 
@@ -253,20 +261,12 @@ class Bed:
     # --- commands
 
     def dom0(self, command, check=True, **kw):
-        """Runs a shell command in dom0 (see Channel.run)."""
-        session.touch()
-        result = self._dom0.run(command, **kw)
-        if check and result.code:
-            raise CommandFailed("dom0", command, result)
-        return result
+        """Runs shell commands in dom0 (see Channel.run); check: they must all succeed, it stops at the first that does not."""
+        return _run(self._dom0, "dom0", command, check, kw)
 
     def guest(self, command, check=True, name=None, **kw):
-        """Runs a shell command in the guest, over its serial line; name: in one that add_guest() made."""
-        session.touch()
-        result = (self._more[name] if name else self._guest).run(command, **kw)
-        if check and result.code:
-            raise CommandFailed(name or "guest", command, result)
-        return result
+        """The same in the guest, over its serial line; name: in one that add_guest() made."""
+        return _run(self._more[name] if name else self._guest, name or "guest", command, check, kw)
 
     def xl(self, arguments, check=True, **kw):
         return self.dom0(f"xl {arguments}", check, **kw)

@@ -21,11 +21,11 @@ class Guest:
     # --- commands
 
     def sh(self, command, **kw):
-        """Runs a shell command that must succeed; its output, stripped."""
+        """Runs shell commands that must all succeed; their output, stripped."""
         return self.bed.guest(command, total=kw.pop("total", 400), **kw).out.strip()
 
     def try_sh(self, command, **kw):
-        """Runs a shell command; the whole result, failure or not."""
+        """Runs shell commands; the whole result, failure or not."""
         return self.bed.guest(command, check=False, total=kw.pop("total", 400), **kw)
 
     def read(self, path):
@@ -96,6 +96,16 @@ class Guest:
         """Runs a command in the guest until it succeeds."""
         self.sh(f"i=0; until {command}; do i=$((i + 1)); [ $i -lt {seconds * 5} ] || exit 1; "
                 "sleep 0.2; done", stall=60)
+
+    def background(self, name, command):
+        """Starts a command; /tmp/NAME.out has what it says, outcome(NAME) how it ended."""
+        self.sh(f"rm -f /tmp/{name}.code; (set +e; {command} >/tmp/{name}.out 2>&1; echo $? >/tmp/{name}.code) "
+                "</dev/null >/dev/null 2>&1 &")
+
+    def outcome(self, name, seconds=30):
+        """The exit code of what background() started, when it has ended."""
+        self.wait(f"[ -s /tmp/{name}.code ]", seconds)
+        return int(self.read(f"/tmp/{name}.code"))
 
     def wait_connected(self, name, seconds=30):
         self.wait(f'[ "$(cat /sys/bus/pvhvm/devices/{name}/state)" = connected ]', seconds)

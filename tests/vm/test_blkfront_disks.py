@@ -170,12 +170,11 @@ def test_surprise_removal(disk):
     disk.attach()
     mount(disk)
     disk.guest.sh("mount -o remount,ro /mnt/k; cat /mnt/k/old >/dev/null; echo 1 >/proc/sys/vm/drop_caches")
-    disk.guest.sh(f"(fio --name=r --filename={DEV} --ioengine=libaio --direct=1 --rw=randread --bs=4k --iodepth=16 "
-                  "--time_based --runtime=300 >/tmp/fio.out 2>&1; echo $? >/tmp/fio.code) </dev/null &")
+    disk.guest.background("fio", f"fio --name=r --filename={DEV} --ioengine=libaio --direct=1 --rw=randread --bs=4k --iodepth=16 "
+                                 "--time_based --runtime=300")
     disk.guest.wait(f"[ $(cat /sys/bus/pvhvm/devices/{VBD}/statistics/requests) -gt 200 ]", 60)
     disk.detach("--force")
-    disk.guest.wait("[ -s /tmp/fio.code ]", 60)
-    assert disk.guest.read("/tmp/fio.code") != "0"
+    assert disk.guest.outcome("fio", 60) != 0
     lost = disk.guest.try_sh("dd if=/mnt/k/old of=/dev/null bs=64k", stall=120)
     assert lost.code != 0 and "error" in (lost.out + lost.err).lower()
     disk.guest.sh("umount /mnt/k", stall=120)
@@ -192,12 +191,10 @@ def test_removal_with_requests_stuck(disk):
     try:
         disk.plug("/dev/mapper/stuck")
         dom0(f"{dmsetup} suspend --nolockfs --noflush stuck")
-        disk.guest.sh(f"(dd if={DEV} of=/dev/null bs=4k count=8 iflag=direct >/tmp/dd.out 2>&1; "
-                      "echo $? >/tmp/dd.code) </dev/null &")
+        disk.guest.background("dd", f"dd if={DEV} of=/dev/null bs=4k count=8 iflag=direct")
         disk.guest.sh("sleep 2; [ ! -s /tmp/dd.code ]")
         disk.detach("--force")
-        disk.guest.wait("[ -s /tmp/dd.code ]", 90)
-        assert disk.guest.read("/tmp/dd.code") != "0"
+        assert disk.guest.outcome("dd", 90) != 0
         disk.guest.wait(f"[ ! -b {DEV} ]", 60)
     finally:
         dom0(f"{dmsetup} resume stuck")

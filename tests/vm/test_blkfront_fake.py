@@ -160,11 +160,10 @@ def test_silence(fake):
     fake.start()
     guest = fake.guest
     fake.deed("silence")
-    guest.sh(f"(dd if={DEV} of=/dev/null bs=4k count=1 iflag=direct >/tmp/dd.out 2>&1; "
-             "echo $? >/tmp/dd.code) </dev/null & sleep 2; [ ! -s /tmp/dd.code ]")
+    guest.background("dd", f"dd if={DEV} of=/dev/null bs=4k count=1 iflag=direct")
+    guest.sh("sleep 2; [ ! -s /tmp/dd.code ]")
     fake.unplug()
-    guest.wait("[ -s /tmp/dd.code ]", 90)
-    assert guest.read("/tmp/dd.code") != "0"
+    assert guest.outcome("dd", 90) != 0
     guest.wait(f"[ ! -b {DEV} ]", 60)
 
 

@@ -92,11 +92,11 @@ def test_payload_arrives_whole(guest, offload, peer):
     guest.sh("rm -f /tmp/data /tmp/back")
 
 
-def start_iperf(guest, name, seconds):
-    """A stream to dom0, in the background; it does run."""
+def start_iperf(guest, name, seconds, *options):
+    """A stream to dom0 (or from it: -R), in the background; it does run."""
     sent = f"cat /sys/class/net/{name}/statistics/tx_packets"
     before = int(guest.sh(sent))
-    guest.sh(f"(iperf3 -c {DOM0} -t {seconds} >/dev/null 2>&1 &)")
+    guest.sh(f"(iperf3 -c {DOM0} -t {seconds} {' '.join(options)} >/dev/null 2>&1 &)")
     guest.wait(f"[ $({sent}) -gt {before + 200} ]")
 
 

@@ -25,8 +25,8 @@ def far_network(guest):
     try:
         yield
     finally:
-        guest.bed.dom0(f"ip link set {vif} master xenbed0; ip netns del far; ip link del far0 2>/dev/null; "
-                       "ip link del brfar; ip route del 10.9.0.0/24 2>/dev/null; rm -f /bed/sent /bed/got; true")
+        guest.bed.dom0(f"ip link set {vif} master xenbed0; ip netns del far; ip link del far0 2>/dev/null || true; "
+                       "ip link del brfar; ip route del 10.9.0.0/24 2>/dev/null || true; rm -f /bed/sent /bed/got")
 
 
 def send(guest, server, client, address):

@@ -6,7 +6,7 @@ import pytest
 
 import guestmodules
 from netstat import DOM0, frontend, grown, stats, total
-from test_netfront import iperf, pv_up
+from test_netfront import iperf, pv_up, start_iperf
 
 pytestmark = pytest.mark.wide
 
@@ -118,10 +118,8 @@ def test_attach_and_detach_under_traffic(guest, xdp):
     name = pv_up(guest)
     ports = guest.numbers("ports")["used"]
     guest.bed.dom0("pidof iperf3 >/dev/null || iperf3 -s -D")
-    sent = f"cat /sys/class/net/{name}/statistics/tx_packets"
-    before = int(guest.sh(sent))
-    guest.sh(f"(iperf3 -c {DOM0} -R -t 20 >/dev/null 2>&1 &) ; (ping -f {DOM0} >/dev/null 2>&1 &)")
-    guest.wait(f"[ $({sent}) -gt {before + 200} ]")
+    start_iperf(guest, name, 20, "-R")
+    guest.sh(f"(ping -f {DOM0} >/dev/null 2>&1 &)")
     for what in ("pass", "off", "echo", "bounce", "off"):
         xdp(name, what)
         guest.sh("sleep 1")

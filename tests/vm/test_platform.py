@@ -224,7 +224,7 @@ def test_ticks_by_xens_timer(guest):
 
 def wake_each_other(guest, times):
     """Two tasks on two CPUs, each waiting for the other in turn."""
-    guest.sh("mkfifo /tmp/there /tmp/back 2>/dev/null; "
+    guest.sh("rm -f /tmp/there /tmp/back; mkfifo /tmp/there /tmp/back; "
              f"taskset 2 sh -c 'while read -r x; do echo $x; done </tmp/there >/tmp/back' & "
              f"taskset 1 sh -c 'exec 3>/tmp/there 4</tmp/back; i=0; while [ $i -lt {times} ]; do echo $i >&3; read -r x <&4; "
              "[ $x = $i ] || exit 1; i=$((i + 1)); done'", stall=120)

@@ -148,7 +148,7 @@ awk '$1 == "{0}" {{ print $4 }}' /proc/swaps
 
 def check_swap(guest, dev):
     """Memory swapped out to a disk comes back as it was."""
-    out = int(guest.sh("set -e" + SWAP.format(dev), stall=300).split()[-1])
+    out = int(guest.sh(SWAP.format(dev), stall=300).split()[-1])
     assert out > 64 << 10
     guest.sh(f"echo max >/sys/fs/cgroup/small/memory.max && swapoff {dev} && md5sum -c /run/swapped.sum && umount /run/swapped", stall=300)
 
@@ -211,7 +211,7 @@ def test_images_of_the_disk_in_use(dom0, modules, images, tmp_path):
         assert root_of(guest) == "/dev/xvda"
         bed.push_guest(modules)
         unpack(guest)
-        guest.sh(f"set -e{SMALL_IMAGES}", stall=300, total=1200)
+        guest.sh(SMALL_IMAGES, stall=300, total=1200)
         remembered = pull_image(guest, tmp_path / "remembered")
         said = guest.sh("pvhvm switch --forget", stall=300, total=1200)
         assert "initramfs" in said

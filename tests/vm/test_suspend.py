@@ -43,15 +43,14 @@ def check_stream(guest, lines=LINES):
 
 def start_fio(guest, dev, seconds, engine="libaio", size="24M"):
     """Writes that are read back and checked, for a while; all in flight at any moment."""
-    guest.sh(f"rm -f /tmp/fio.code; (fio --name=v --filename={dev} --ioengine={engine} --direct=1 --rw=randwrite --bs=4k-64k "
-             f"--iodepth=16 --size={size} --verify=crc32c --verify_fatal=1 --verify_backlog=64 --randrepeat=0 "
-             f"--time_based --runtime={seconds} >/tmp/fio.out 2>&1; echo $? >/tmp/fio.code) >/dev/null 2>&1 &")
+    guest.background("fio", f"fio --name=v --filename={dev} --ioengine={engine} --direct=1 --rw=randwrite --bs=4k-64k "
+                            f"--iodepth=16 --size={size} --verify=crc32c --verify_fatal=1 --verify_backlog=64 --randrepeat=0 "
+                            f"--time_based --runtime={seconds}")
     guest.wait(f"[ $(awk '/ {dev[5:]} / {{print $8}}' /proc/diskstats) -gt 50 ]")
 
 
 def check_fio(guest):
-    guest.wait("[ -s /tmp/fio.code ]", 300)
-    assert guest.read("/tmp/fio.code") == "0", guest.read("/tmp/fio.out")
+    assert guest.outcome("fio", 300) == 0, guest.read("/tmp/fio.out")
     assert not re.search(r"verify:.*bad|error", guest.read("/tmp/fio.out"))
 
 
@@ -291,9 +290,8 @@ def test_restore_where_less_is_offered(guest):
     """Fewer queues and rings, no persistent grants: frontends negotiate from scratch; and back again."""
     name = busy_guest(guest, 60, blkfront_max_queues=2)
     # one more, so that every CPU has requests in flight, and every hardware queue of the disk
-    guest.sh("(fio --name=o --filename=/dev/xvda --offset=64M --size=24M --ioengine=libaio --direct=1 --rw=randwrite --bs=4k "
-             "--iodepth=16 --verify=crc32c --verify_fatal=1 --verify_backlog=64 --cpus_allowed=1 --time_based --runtime=60 "
-             ">/tmp/other.out 2>&1; echo $? >/tmp/other.code) >/dev/null 2>&1 &")
+    guest.background("other", "fio --name=o --filename=/dev/xvda --offset=64M --size=24M --ioengine=libaio --direct=1 --rw=randwrite --bs=4k "
+                              "--iodepth=16 --verify=crc32c --verify_fatal=1 --verify_backlog=64 --cpus_allowed=1 --time_based --runtime=60")
     before, full = counts(guest), negotiated(guest, name)
     print(guest.bed.save_restore(between=lambda: offers(guest, 1, "N")))
     guest.wait_connected("vif-0")
@@ -302,8 +300,7 @@ def test_restore_where_less_is_offered(guest):
     assert negotiated(guest, name) == ("1", "1", "0")
     check_stream(guest)
     check_fio(guest)
-    guest.wait("[ -s /tmp/other.code ]", 300)
-    assert guest.read("/tmp/other.code") == "0", guest.read("/tmp/other.out")
+    assert guest.outcome("other", 300) == 0, guest.read("/tmp/other.out")
     start_stream(guest)
     start_fio(guest, "/dev/xvda", 60)
     print(guest.bed.save_restore(between=lambda: offers(guest, 4, "Y")))
@@ -336,9 +333,9 @@ def test_durable_writes_go_on(guest):
     dev = "/dev/" + switch_by_hand(guest)
     guest.sh("echo none >/sys/block/xvda/queue/scheduler")
     assert guest.read("/sys/block/xvda/queue/write_cache") == "write back"
-    guest.sh(f"rm -f /tmp/fio.code; (fio --name=d --filename={dev} --ioengine=psync --sync=1 --direct=1 --rw=randwrite --bs=4k "
-             "--numjobs=8 --size=8M --offset_increment=8M --verify=crc32c --verify_fatal=1 --verify_backlog=64 --randrepeat=0 "
-             "--time_based --runtime=60 >/tmp/fio.out 2>&1; echo $? >/tmp/fio.code) >/dev/null 2>&1 &")
+    guest.background("fio", f"fio --name=d --filename={dev} --ioengine=psync --sync=1 --direct=1 --rw=randwrite --bs=4k "
+                            "--numjobs=8 --size=8M --offset_increment=8M --verify=crc32c --verify_fatal=1 --verify_backlog=64 "
+                            "--randrepeat=0 --time_based --runtime=60")
     guest.wait("[ $(awk '/ xvda / {print $8}' /proc/diskstats) -gt 50 ]")
     before = counts(guest)
     guest.bed.save_restore(then=None, save="-c")
