@@ -143,7 +143,7 @@ def wrong_folder():
         common = next(m.path("/usr/src").glob("linux-headers-*-common")).name
 
         def says(word):
-            m.sh(f"dkms build --force pvhvm/{VERSION} -k {kernel} --kernelsourcedir /usr/src/{folder} || true")
+            m.sh(f"! dkms build --force pvhvm/{VERSION} -k {kernel} --kernelsourcedir /usr/src/{folder}")
             log = m.path(f"/var/lib/dkms/pvhvm/{VERSION}/build/make.log").read_text()
             assert len(ours(log)) == 1 and word in log, f"says {ours(log)}"
             assert not m.built() and "installed" not in m.sh("dkms status pvhvm")
