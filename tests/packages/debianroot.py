@@ -41,10 +41,10 @@ class Machine:
         self.top = top
 
     def sh(self, command):
-        """Output of a command that must succeed."""
+        """Output of commands that must all succeed."""
         done = subprocess.run(["chroot", str(self.top), "/usr/bin/env", "-i", "LC_ALL=C.UTF-8", "HOME=/root",
                                "DEBIAN_FRONTEND=noninteractive", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-                               "sh", "-c", command],
+                               "sh", "-ec", command],
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, errors="replace")
         if done.returncode:
