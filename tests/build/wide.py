@@ -33,7 +33,7 @@ FLAVOURS = ("cloud-amd64", "rt-amd64")
 CONFIGURED = {
     "5.10-clang": ("5.10", [], []),
     "6.1-clang": ("6.1", [], []),
-    "6.1-noguest": ("6.1", [], ["XEN_PVHVM_GUEST", "XEN_PVHVM", "XEN_PVH"]),
+    "6.1-noguest": ("6.1", [], ["XEN_PVHVM_GUEST", "XEN_PVH"]),
     "6.12-clang-kcfi": ("6.12", ["CFI_CLANG|CFI"], ["CFI_PERMISSIVE"]),
     "newest-clang-kcfi-lto": ("newest", ["LTO_CLANG_THIN", "CFI_CLANG|CFI"], ["LTO_NONE", "CFI_PERMISSIVE"]),
     "newest-debug": ("newest", ["PREEMPT", "PROVE_LOCKING", "DEBUG_ATOMIC_SLEEP", "KASAN", "UBSAN", "DEBUG_KMEMLEAK",
