@@ -6,7 +6,7 @@ Beside what roots.py puts into its own:
 * the headers of Debian's cloud and rt flavours, as far as roots.py has them not;
 * trees that no package has, configured from linux-source with Debian's
   configuration as the start: with clang (kCFI, LTO), and such as differ in
-  what touches these modules (no Xen for HVM guests, other preemption). They
+  what touches these modules (no Xen at all or none for HVM guests, other preemption). They
   are prepared as for building modules, then thinned; Debian's Module.symvers
   says which symbols there are.
 
@@ -34,6 +34,8 @@ CONFIGURED = {
     "5.10-clang": ("5.10", [], []),
     "6.1-clang": ("6.1", [], []),
     "6.1-noguest": ("6.1", [], ["XEN_PVHVM_GUEST", "XEN_PVH"]),
+    # the fast root's kernels without Xen are Debian's headers with lines left out; this one's own rules say what goes with it
+    "6.12-noxen-nopreempt": ("6.12", ["PREEMPT_NONE"], ["XEN", "PREEMPT", "PREEMPT_VOLUNTARY", "PREEMPT_DYNAMIC"]),
     "6.12-clang-kcfi": ("6.12", ["CFI_CLANG|CFI"], ["CFI_PERMISSIVE"]),
     "newest-clang-kcfi-lto": ("newest", ["LTO_CLANG_THIN", "CFI_CLANG|CFI"], ["LTO_NONE", "CFI_PERMISSIVE"]),
     "newest-debug": ("newest", ["PREEMPT", "PROVE_LOCKING", "DEBUG_ATOMIC_SLEEP", "KASAN", "UBSAN", "DEBUG_KMEMLEAK",

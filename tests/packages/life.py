@@ -132,6 +132,27 @@ def without_headers():
         assert not m.built() and not m.remains(), f"left: {m.remains()}"
 
 
+def kernels_left_out():
+    """for a kernel that DKMS leaves out, too old or without what is needed, it says so in one line"""
+    def without_page_pool(m, kernel):
+        for name in (".config", "include/config/auto.conf"):
+            m.sh(f"sed -i /^CONFIG_PAGE_POOL=/d /usr/src/linux-headers-{kernel}/{name}")
+        return kernel
+
+    def old(m, kernel):
+        m.sh(f"mv /lib/modules/{kernel} /lib/modules/5.4.0-1-amd64")
+        return "5.4.0-1-amd64"
+
+    for change, says in ((without_page_pool, "made without CONFIG_PAGE_POOL"), (old, "older than Linux 5.10")):
+        with debianroot.machine() as m:
+            m.put(*DEB.glob("*.deb"))
+            kernel = change(m, m.release())
+            m.runs(kernel)
+            out = install(m)
+            assert not m.built() and "installed" not in m.sh("dkms status pvhvm"), f"built: {m.built()}"
+            assert len(ours(out)) == 1 and f"the running kernel {kernel}, which is {says}" in ours(out)[0], f"says {ours(out)}"
+
+
 def wrong_folder():
     """with a folder that is no kernel's headers, or another's, the build says so in one line and leaves nothing"""
     with debianroot.machine() as m:
@@ -254,4 +275,4 @@ def kernel_upgrade():
         assert m.built() == sorted(MODULES) and boots_with(m, kernel) is None, f"{m.built()}, {boots_with(m, kernel)}"
 
 
-TESTS = [whole_life, without_headers, wrong_folder, full_disk, half_installed, on_xen, kernel_upgrade]
+TESTS = [whole_life, without_headers, kernels_left_out, wrong_folder, full_disk, half_installed, on_xen, kernel_upgrade]
