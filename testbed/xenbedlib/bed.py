@@ -188,7 +188,7 @@ class Bed:
         for earlier in place.iterdir():
             earlier.unlink()
         try:
-            self.dom0("xl vcpu-list; for key in v I e; do xl debug-keys $key; done; sleep 1; xl dmesg >/bed/xen.log", stall=30)
+            self.dom0("{ xl vcpu-list; for key in v I e; do xl debug-keys $key; done; } || true; sleep 1; xl dmesg >/bed/xen.log", stall=30)
             (place / "xen.log").write_text(self.dom0("cat /bed/xen.log", stall=30).out)
         except BedError:
             if self.machine.own:
@@ -455,8 +455,10 @@ class Bed:
             return found
         try:
             agent.hello(30)
-            text = agent.run("dmesg", stall=60).out
-            found += watch.scan("guest", watch.after_mark(text, mark) if mark else text)
+            said = agent.run("dmesg", stall=60)
+            if said.code:
+                found.append(watch.Finding("guest", f"dmesg ended with code {said.code}"))
+            found += watch.scan("guest", watch.after_mark(said.out, mark) if mark else said.out)
         except (LineDown, Stalled) as e:
             found.append(watch.Finding("guest", f"does not answer any more: {e}"))
         return found

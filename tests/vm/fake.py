@@ -41,7 +41,7 @@ class Fake:
 
     def unplug(self):
         """Takes the device away, as a toolstack would that does not wait."""
-        self.bed.dom0(f"xenstore-rm /local/domain/{self.domid}/{self.node} 2>/dev/null; true")
+        self.bed.dom0(f"xenstore-rm /local/domain/{self.domid}/{self.node} 2>/dev/null || true")
 
     def stop(self):
         # a disk that has just come is still being read for partitions
@@ -52,7 +52,7 @@ class Fake:
     def stop_backend(self):
         ended = self.bed.dom0("rm -f /run/fake.deed; i=0; "
                               "while kill -0 $(cat /run/fake.pid) 2>/dev/null; do i=$((i + 1)); "
-                              "[ $i -lt 150 ] || { kill $(cat /run/fake.pid); sleep 1; echo did not end; break; }; "
+                              "[ $i -lt 150 ] || { kill $(cat /run/fake.pid) || true; sleep 1; echo did not end; break; }; "
                               "sleep 0.2; done; cat /run/fake.out").out
         # pages that the guest has taken back from a liar cannot be mapped, says libxengnttab
         left = [line for line in ended.splitlines() if not line.startswith("gnttab: error: mmap failed")]

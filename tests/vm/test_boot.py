@@ -66,8 +66,8 @@ def test_data_disk_and_card(guest):
     unpack(guest)
     push_cryptsetup(guest)
     guest.wait("systemctl is-active ifup@eth0.service", 120)
-    guest.sh(mbr.write("/dev/sdb", (0x82, 2048, 65536), (0x83, 67584, 131072), (0x83, 198656, 131072)) + "; blockdev --rereadpt /dev/sdb; "
-             f"udevadm settle; mkswap -q -U {SWAP} /dev/sdb1; mkfs.ext4 -q -U {DATA} /dev/sdb2; mkdir -p /data; "
+    guest.sh(mbr.write("/dev/sdb", (0x82, 2048, 65536), (0x83, 67584, 131072), (0x83, 198656, 131072)) + "; udevadm settle; "
+             f"blockdev --rereadpt /dev/sdb || true; udevadm settle; mkswap -q -U {SWAP} /dev/sdb1; mkfs.ext4 -q -U {DATA} /dev/sdb2; mkdir -p /data; "
              f"printf 'UUID={DATA} /data ext4 defaults 0 2\\nUUID={SWAP} none swap sw 0 0\\n' >>/etc/fstab", stall=120)
     guest.sh(f"{ENCRYPT}systemctl daemon-reload", stall=300)
     failed = guest.sh("systemctl --failed --no-legend --plain | cut -d' ' -f1")

@@ -118,12 +118,12 @@ def test_attach_and_detach_under_traffic(guest, xdp):
     name = pv_up(guest)
     ports = guest.numbers("ports")["used"]
     guest.bed.dom0("pidof iperf3 >/dev/null || iperf3 -s -D")
-    start_iperf(guest, name, 20, "-R")
+    start_iperf(guest, name, 120, "-R")
     guest.sh(f"(ping -f {DOM0} >/dev/null 2>&1 &)")
     for what in ("pass", "off", "echo", "bounce", "off"):
         xdp(name, what)
         guest.sh("sleep 1")
-    guest.sh("killall iperf3 ping; sleep 1")
+    guest.sh("killall iperf3 ping; sleep 1")     # they did run until now
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null")
     assert total(stats(guest, name), "breaches") == 0
     assert guest.numbers("ports")["used"] == ports

@@ -18,8 +18,8 @@ WRITER = """i=0; while [ $i -lt 100000 ]; do
 	echo "durable $i" >/dev/kmsg
 	i=$((i + 1))
 done"""
-NOISE = ("(fio --name=n --filename=/dev/xvda --ioengine=libaio --direct=1 --rw=randwrite --bs=4k --iodepth=8 "
-         "--offset=128m --size=64m --time_based --runtime=600 >/dev/null 2>&1 &)")
+NOISE = ("fio --name=n --filename=/dev/xvda --ioengine=libaio --direct=1 --rw=randwrite --bs=4k --iodepth=8 "
+         "--offset=128m --size=64m --time_based --runtime=600")
 
 
 def block(number):
@@ -53,7 +53,8 @@ def test_writes_said_to_be_durable(guest, tmp_path, sync):
     guest.load()
     dev = "/dev/" + switch_by_hand(guest)
     if sync:
-        guest.sh(NOISE)
+        guest.background("noise", NOISE)
+        guest.wait("[ $(awk '/ xvda / {print $8}' /proc/diskstats) -gt 50 ]")
     start_writer(guest, f"dd if=/tmp/block of={dev} bs={BLOCK} seek=$i oflag=direct conv=notrunc{sync} status=none")
     disk, last = disk_after(guest, tmp_path)
     with open(disk, "rb") as f:

@@ -54,7 +54,7 @@ def test_what_is_in_the_way(remote):
     """One clear line: another client, a program that is not there, an address that is none."""
     bed, env = remote
     one = ["test_platform.py::test_finds_xen"]
-    bed.dom0("(flock /bed/lock sleep 300 >/dev/null 2>&1 &) </dev/null; sleep 1")
+    bed.dom0("(flock /bed/lock sleep 3000 >/dev/null 2>&1 &) </dev/null; sleep 1")
     assert "in use by another client" in pytest_of(env, *one)[1]
     bed.dom0("pkill sleep; mv /usr/bin/iperf3 /bed")
     assert "has no iperf3: 'apt install iperf3' there" in pytest_of(env, *one)[1]

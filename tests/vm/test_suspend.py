@@ -220,7 +220,7 @@ def test_disk_taken_away_before_it_runs(guest):
     """The toolstack detaches a disk of a guest that is restored and still paused: what was being written fails, and ends."""
     guest.load()
     attach_extra(guest)
-    guest.sh("(while dd if=/dev/zero of=/dev/xvdx bs=64k count=1024 oflag=direct conv=nocreat; do :; done; echo over >/tmp/dd.over) >/dev/null 2>&1 &")
+    guest.sh("(while [ -b /dev/xvdx ] && dd if=/dev/zero of=/dev/xvdx bs=64k count=1024 oflag=direct; do :; done; echo over >/tmp/dd.over) >/dev/null 2>&1 &")
     guest.wait("[ $(awk '$3 == \"xvdx\" { print $8 }' /proc/diskstats) -gt 50 ]")
     assert not guest.try_sh("[ -e /tmp/dd.over ]")
 
