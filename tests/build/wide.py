@@ -39,7 +39,7 @@ CONFIGURED = {
     "6.12-clang-kcfi": ("6.12", ["CFI_CLANG|CFI"], ["CFI_PERMISSIVE"]),
     "newest-clang-kcfi-lto": ("newest", ["LTO_CLANG_THIN", "CFI_CLANG|CFI"], ["LTO_NONE", "CFI_PERMISSIVE"]),
     "newest-debug": ("newest", ["PREEMPT", "PROVE_LOCKING", "DEBUG_ATOMIC_SLEEP", "KASAN", "UBSAN", "DEBUG_KMEMLEAK",
-                                "DMA_API_DEBUG", "DEBUG_SG"], ["PREEMPT_DYNAMIC"]),
+                                "DMA_API_DEBUG", "DEBUG_SG"], ["PREEMPT_DYNAMIC", "PREEMPT_LAZY"]),
 }
 # Of a prepared source tree, what building a module reads.
 KEEP = ("arch", "include", "scripts", "tools", "Makefile", "Kbuild", ".config", "Module.symvers", "System.map",
