@@ -20,7 +20,7 @@ from .errors import BedError, Stalled
 
 CPU = "max,-smap,-la57,-pku,-xsave,-avx,-avx2,-f16c,-fma"
 HARDWARE = ["-machine", "pc-q35-7.2", "-accel", "tcg,thread=multi,tb-size=1024", "-cpu", CPU,
-            "-smp", "2", "-m", "5G", "-nodefaults", "-no-reboot", "-display", "none"]
+            "-smp", "2", "-m", "7G", "-nodefaults", "-no-reboot", "-display", "none"]
 XEN_ARGS = "console=com1 com1=115200 dom0_mem=1536M,max:1536M loglvl=all guest_loglvl=all noreboot"
 DOM0_ARGS = "console=hvc0 loglevel=5 net.ifnames=0 panic=0"
 DISKS = ("disk0.qcow2", "disk1.qcow2")

@@ -184,6 +184,7 @@ def test_fios_own_verify_jobs(guest, job, more):
 def test_qdisk(guest):
     """The same against QEMU's own backend."""
     guest.load()
+    assert "/backend/qdisk/" in guest.device("vbd-768", "otherend")
     dev = "/dev/" + switch_by_hand(guest)
     guest.sh(FIO.format(dev=dev, rw="randwrite", bs="4k-64k", depth=16, size="16M"), stall=300)
     back(guest)

@@ -160,5 +160,6 @@ def test_each_probe_step_unwinds(guest):
 @pytest.mark.wide
 @pytest.mark.state(GuestConfig("small", nic_model="rtl8139"))
 def test_beside_rtl8139(guest):
+    assert guest.sh("basename $(readlink -f /sys/class/net/eth0/device/driver)") == "8139cp"
     pv_up(guest)
     assert iperf(guest) > 1e6

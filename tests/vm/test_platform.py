@@ -64,11 +64,22 @@ def test_event_paths(guest, upcall, evtchn):
     guest.unload("xenbus", "platform")
 
 
-def test_hypercall_page(guest):
-    guest.load("platform", platform_hypercall="page")
-    assert guest.read("/sys/module/pvhvm_platform/parameters/hypercall") == "page"
+def calls_by_page(guest):
+    """Hypercalls through the hypercall page while something is read from xenstore."""
+    trace = "/sys/kernel/tracing"
+    guest.sh(f"[ -e {trace}/kprobe_events ] || mount -t tracefs t {trace}; cd {trace}; "
+             "echo p:by_page pvhvm_platform:hypercall_by_page >kprobe_events; echo 1 >events/kprobes/by_page/enable; "
+             "xenstore-read name; echo 0 >events/kprobes/by_page/enable")
+    hits = int(guest.sh(f"awk '$1 == \"by_page\" {{ print $2 }}' {trace}/kprobe_profile"))
+    guest.sh(f"echo >{trace}/kprobe_events")
+    return hits
+
+
+@pytest.mark.parametrize("way", ["direct", "page"])
+def test_hypercalls(guest, way):
+    guest.load("platform", platform_hypercall=way)
     guest.load("xenbus")
-    assert guest.sh("xenstore-read name")
+    assert (calls_by_page(guest) > 0) == (way == "page")
 
 
 def test_reload_many_times(guest):

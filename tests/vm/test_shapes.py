@@ -4,8 +4,38 @@ import pytest
 
 from test_blkfront import switch_by_hand
 from test_netfront import iperf, pv_up
+from test_platform import calls_by_page
 from test_suspend import check_fio, counts, start_fio, unplug_nics
 from xenbedlib.guestcfg import GuestConfig
+
+
+# what a guest is seen to be from inside, and in what the shapes differ
+LOOKS = {"vcpus": 2, "megabytes": 768, "above 4 GB": False, "card": "e1000", "disk": "ata_piix", "UEFI": False}
+EXPECTED = {
+    "1 vCPU": {"vcpus": 1},
+    "4 vCPUs": {"vcpus": 4},
+    "256 MB": {"megabytes": 256},
+    "4 GB": {"megabytes": 4096, "above 4 GB": True},
+    "memory above 4 GB": {"above 4 GB": True},
+    "rtl8139": {"card": "8139cp"},
+    "UEFI": {"UEFI": True},
+    "AHCI": {"disk": "ahci"},
+}
+
+
+def looks(guest):
+    size = int(guest.sh("awk '$1 == \"MemTotal:\" { print $2 }' /proc/meminfo")) / 1024
+    def driver(device):
+        return guest.sh(f"basename $(readlink -f {device}/driver)")
+    return {
+        "vcpus": int(guest.sh("nproc")),
+        # what the kernel keeps for itself is not in it
+        "megabytes": next(m for m in (256, 768, 4096) if 0.7 * m < size <= m),
+        "above 4 GB": guest.try_sh("grep -q '^ *1[0-9a-f]\\{8\\}-.*System RAM' /proc/iomem").code == 0,
+        "card": driver("/sys/class/net/eth0/device"),
+        "disk": guest.sh("basename $(readlink -f $(readlink -f /sys/block/sda | sed 's#/ata[0-9]*/.*##')/driver)"),
+        "UEFI": guest.try_sh("[ -d /sys/firmware/efi ]").code == 0,
+    }
 
 
 def shape(name, config="small", **params):
@@ -18,6 +48,7 @@ def shape(name, config="small", **params):
     shape("1 vCPU", GuestConfig("small", vcpus=1)),
     shape("4 vCPUs", GuestConfig("small", vcpus=4)),
     shape("256 MB", GuestConfig("small", memory=256)),
+    shape("4 GB", GuestConfig("small", memory=4096)),
     # what does not fit below the hole for devices is above 4 GB: frame numbers of more than 32 bits, addresses too
     shape("memory above 4 GB", GuestConfig("small", xl="mmio_hole = 3600")),
     shape("rtl8139", GuestConfig("small", nic_model="rtl8139")),
@@ -30,14 +61,13 @@ def shape(name, config="small", **params):
     shape("hypercall page", platform_hypercall="page"),
 ])
 def test_core(guest, name, params):
-    if name == "memory above 4 GB":
-        guest.sh("grep -q '^ *1[0-9a-f]*-.*System RAM' /proc/iomem")
-    assert guest.sh("test -d /sys/firmware/efi && echo y || echo n") == ("y" if name == "UEFI" else "n")
+    seen = looks(guest)
+    assert seen == dict(LOOKS, **EXPECTED.get(name, {}))
     pv_up(guest, **params)
     for parameter, attribute in (("platform_upcall", "upcall"), ("platform_evtchn", "evtchn_abi")):
         if parameter in params:
             assert guest.platform(attribute) == params[parameter]
-    assert guest.read("/sys/module/pvhvm_platform/parameters/hypercall") == params.get("platform_hypercall", "direct")
+    assert (calls_by_page(guest) > 0) == (name == "hypercall page")
     unplug_nics(guest)
     guest.load("blkfront")
     dev = "/dev/" + switch_by_hand(guest)

@@ -227,5 +227,6 @@ def test_a_ring_out_of_bounds(guest):
 @pytest.mark.wide
 @pytest.mark.state(GuestConfig("small", vcpus=1))
 def test_one_vcpu(guest):
+    assert guest.sh("nproc") == "1"
     guest.load()
     assert guest.sh("xenstore-read domid")
