@@ -147,8 +147,14 @@ void blkf_limits_resize(struct blkf_dev *dev)
 {
 	struct blkf_props now;
 	sector_t old;
+	int err;
 
-	if (!dev->disk || limits_read_props(dev, &now))
+	if (!dev->disk)
+		return;
+	err = limits_read_props(dev, &now);
+	if (pvhvm_xs_unanswered(err))
+		pvhvm_look_again(dev->pdev);
+	if (err)
 		return;
 	old = get_capacity(dev->disk);
 	dev->props.capacity = now.capacity;

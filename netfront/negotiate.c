@@ -23,7 +23,7 @@ bool netf_read_carrier(const char *path)
 int netf_read_features(struct netf_dev *nd)
 {
 	enum { QUEUES, COPY, SG, TSO4, TSO6, NO_CSUM4, CSUM6, SPLIT,
-	       MCAST, MCAST_DYNAMIC, CTRL, HEADROOM, CARRIER };
+	       MCAST, MCAST_DYNAMIC, CTRL, HEADROOM };
 	struct pvhvm_xs_uint key[] = {
 		[QUEUES]	= { "multi-queue-max-queues", QUEUES_SANE, 1 },
 		[COPY]		= { "feature-rx-copy", 1 },
@@ -37,7 +37,6 @@ int netf_read_features(struct netf_dev *nd)
 		[MCAST_DYNAMIC]	= { "feature-dynamic-multicast-control", 1 },
 		[CTRL]		= { "feature-ctrl-ring", 1 },
 		[HEADROOM]	= { "feature-xdp-headroom", 1 },
-		[CARRIER]	= { "carrier", 1, 1 },
 	};
 	struct pvhvm_xs_uint trusted = { "trusted", 1, 1 };
 	struct netf_features *feat = &nd->feat;
@@ -64,7 +63,6 @@ int netf_read_features(struct netf_dev *nd)
 	feat->mcast = key[MCAST].value && key[MCAST_DYNAMIC].value;
 	feat->ctrl = key[CTRL].value;
 	feat->xdp_headroom = key[HEADROOM].value;
-	feat->carrier = key[CARRIER].value;
 	return 0;
 }
 

@@ -240,7 +240,7 @@ struct netf_features {
 	bool csum_ipv4;
 	bool csum_ipv6;
 	bool split_channels;
-	bool carrier;
+	bool carrier;		/* by its watch, under RTNL */
 	bool xdp_headroom;
 	bool ctrl;		/* a control ring */
 	bool mcast;		/* and at any time: the dynamic kind */

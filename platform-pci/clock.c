@@ -27,6 +27,8 @@
 #define CLOCK_RATING	290
 
 static atomic64_t last = ATOMIC64_INIT(0);
+/* Xen's time may be read, even if the kernel is not offered it */
+static bool readable;
 static bool registered;
 /*
  * What the clock adds to Xen's time, which is another host's after each
@@ -207,7 +209,7 @@ void clock_suspend(void)
 {
 	u8 flags;
 
-	if (!registered)
+	if (!readable)
 		return;
 	clock_then = read_time(&flags) + offset;
 	both_clocks(&wall_then, &host_then);
@@ -240,7 +242,7 @@ void clock_settle(void)
 	s64 lost;
 	int ret;
 
-	if (!registered)
+	if (!readable)
 		return;
 	/* Whoever is kept waiting on the way to the clock sets it late. */
 	do {
@@ -271,6 +273,7 @@ int clock_init(void)
 		pr_info("Xen's time is not safe in HVM guests here; no clocksource\n");
 		return 0;
 	}
+	readable = true;
 	/* Then synchronize_rcu_tasks() waits for no task that was preempted. */
 	if (IS_ENABLED(CONFIG_PREEMPTION) && !IS_ENABLED(CONFIG_TASKS_RCU)) {
 		pr_info("no clocksource in a preemptible kernel without CONFIG_TASKS_RCU\n");
@@ -290,6 +293,7 @@ int clock_init(void)
  */
 void clock_exit(void)
 {
+	readable = false;
 	if (!registered)
 		return;
 	take_back(&xen_clocksource);

@@ -160,7 +160,8 @@ int physmap_renew(struct page *page)
 	};
 	int ret = hypercall_memory(XENMEM_remove_from_physmap, &take_out);
 
-	if (ret)
+	/* -ENOENT: it is a hole already */
+	if (ret && ret != -ENOENT)
 		return ret;
 	set_xen_guest_handle(one.extent_start, &gfn);
 	return hypercall_memory(XENMEM_populate_physmap, &one) == 1 ? 0 : -ENOMEM;

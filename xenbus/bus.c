@@ -19,14 +19,14 @@ static void bus_scan(struct work_struct *work);
 
 static struct {
 	struct workqueue_struct *wq;
-	struct work_struct scan;
+	struct delayed_work scan;
 	struct pvhvm_xs_watch watch;
 	/* woken whenever a device may have settled */
 	wait_queue_head_t settle;
 	/* from suspend to resume xenstore may not say what our devices are */
-	bool suspended;
+	enum bus_still still;
 } bus = {
-	.scan = __WORK_INITIALIZER(bus.scan, bus_scan),
+	.scan = __DELAYED_WORK_INITIALIZER(bus.scan, bus_scan, 0),
 	.settle = __WAIT_QUEUE_HEAD_INITIALIZER(bus.settle),
 };
 
@@ -156,6 +156,19 @@ static void bus_add_new(const char *type, const char *name)
 		pr_warn("device/%s/%s is not usable (%d)\n", type, name, err);
 }
 
+#define BUS_SCAN_AGAIN	HZ
+
+/* What xenstore has not answered is asked again: nobody else would. */
+static void bus_scan_failed(const char *what, int err)
+{
+	if (err == -ENOENT)
+		return;
+	pr_warn("cannot list the devices%s%s (%d)\n", *what ? " of type " : "",
+		what, err);
+	if (pvhvm_xs_unanswered(err) && !comms_broken())
+		queue_delayed_work(bus.wq, &bus.scan, BUS_SCAN_AGAIN);
+}
+
 static void bus_scan_type(const char *type)
 {
 	unsigned int i, n;
@@ -164,8 +177,10 @@ static void bus_scan_type(const char *type)
 	if (strlen(type) >= PVHVM_ID_SIZE)
 		return;
 	id = pvhvm_xs_directory(PVHVM_XS_NONE, "device", type, &n);
-	if (IS_ERR(id))
+	if (IS_ERR(id)) {
+		bus_scan_failed(type, PTR_ERR(id));
 		return;
+	}
 	for (i = 0; i < n; i++)
 		bus_add_new(type, id[i]);
 	kfree(id);
@@ -179,9 +194,7 @@ static void bus_scan_all(void)
 	bus_drop_obsolete();
 	type = pvhvm_xs_directory(PVHVM_XS_NONE, "device", "", &n);
 	if (IS_ERR(type)) {
-		if (PTR_ERR(type) != -ENOENT)
-			pr_warn("cannot list the devices (%ld)\n",
-				PTR_ERR(type));
+		bus_scan_failed("", PTR_ERR(type));
 		return;
 	}
 	for (i = 0; i < n; i++)
@@ -192,14 +205,18 @@ static void bus_scan_all(void)
 
 static void bus_scan(struct work_struct *work)
 {
+	/* a device's lock is held on the way, and its disk may not run */
+	unsigned int noio = memalloc_noio_save();
+
 	/* the end of a suspend looks again */
-	if (!READ_ONCE(bus.suspended))
+	if (READ_ONCE(bus.still) == BUS_STILL_NONE)
 		bus_scan_all();
+	memalloc_noio_restore(noio);
 }
 
 void bus_rescan(void)
 {
-	queue_work(bus.wq, &bus.scan);
+	mod_delayed_work(bus.wq, &bus.scan, 0);
 }
 
 bool bus_queue(struct work_struct *work)
@@ -207,9 +224,16 @@ bool bus_queue(struct work_struct *work)
 	return queue_work(bus.wq, work);
 }
 
-bool bus_is_suspended(void)
+bool bus_is_still(const struct pvhvm_device *pdev)
 {
-	return READ_ONCE(bus.suspended);
+	switch (READ_ONCE(bus.still)) {
+	case BUS_STILL_NONE:
+		return false;
+	case BUS_STILL_ASIDE:
+		return !READ_ONCE(pdev->live) || pdev->watch.aside;
+	default:
+		return true;
+	}
 }
 
 /* Keys inside a device that is known are its driver's business, not ours. */
@@ -381,21 +405,35 @@ void bus_flush(void)
 	flush_workqueue(bus.wq);
 }
 
-void bus_suspend(void)
+static void bus_suspend_stage(enum bus_still still, enum bus_stage stage)
 {
-	WRITE_ONCE(bus.suspended, true);
+	WRITE_ONCE(bus.still, still);
 	/* a look that has begun ends before anything changes */
 	flush_workqueue(bus.wq);
 	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_end_look);
-	bus_for_stage(BUS_ASIDE, bus_suspend_one);
-	bus_for_stage(BUS_FIRST, bus_suspend_one);
+	bus_for_stage(stage, bus_suspend_one);
 }
 
-void bus_cancel(void)
+void bus_suspend_aside(void)
+{
+	bus_suspend_stage(BUS_STILL_ASIDE, BUS_ASIDE);
+}
+
+void bus_suspend_first(void)
+{
+	bus_suspend_stage(BUS_STILL_ALL, BUS_FIRST);
+}
+
+void bus_cancel_first(void)
 {
 	bus_for_stage(BUS_FIRST, bus_cancel_one);
+	WRITE_ONCE(bus.still, BUS_STILL_ASIDE);
+}
+
+void bus_cancel_aside(void)
+{
 	bus_for_stage(BUS_ASIDE, bus_cancel_one);
-	WRITE_ONCE(bus.suspended, false);
+	WRITE_ONCE(bus.still, BUS_STILL_NONE);
 	bus_rescan();
 }
 
@@ -404,11 +442,12 @@ void bus_resume(void)
 	unsigned int noio = memalloc_noio_save();
 
 	bus_for_stage(BUS_FIRST, bus_resume_one);
+	WRITE_ONCE(bus.still, BUS_STILL_ASIDE);
 	bus_for_stage(BUS_ASIDE, bus_resume_one);
 	wait_event_timeout(bus.settle, bus_has_connected(), BUS_RESUME_FIRST);
 	bus_for_stage(BUS_UNBOUND, bus_resume_one);
 	memalloc_noio_restore(noio);
-	WRITE_ONCE(bus.suspended, false);
+	WRITE_ONCE(bus.still, BUS_STILL_NONE);
 	bus_rescan();
 }
 
@@ -460,7 +499,7 @@ void bus_exit(void)
 	struct device *dev;
 
 	pvhvm_xs_unwatch(&bus.watch);
-	cancel_work_sync(&bus.scan);
+	cancel_delayed_work_sync(&bus.scan);
 	for (;;) {
 		dev = NULL;
 		bus_for_each_dev(&pvhvm_bus, NULL, &dev, bus_pick_any);

@@ -10,6 +10,7 @@
 
 #include <linux/delay.h>
 #include <linux/kernel.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 
 #include <pvhvm/export.h>
@@ -189,13 +190,16 @@ static void device_again_work(struct work_struct *work)
 {
 	struct pvhvm_device *pdev = container_of(to_delayed_work(work),
 						 struct pvhvm_device, again);
+	/* its lock is held, and its disk may wait for just this */
+	unsigned int noio = memalloc_noio_save();
 
 	/* in another domain the old backend's end would be seen */
-	if (bus_is_suspended())
+	if (bus_is_still(pdev))
 		pvhvm_look_again(pdev);
 	else
 		device_look(pdev);
 	put_device(&pdev->dev);
+	memalloc_noio_restore(noio);
 }
 
 static int device_watch(struct pvhvm_device *pdev)
@@ -288,7 +292,8 @@ void device_destroy_pv(struct pvhvm_device *pdev)
 
 /*
  * Nobody but us writes our state, and we do it under the lock: if xenstore
- * has us Initialising and we did not say so, it is another device's life.
+ * has us Initialising and we did not say so, it is another device's life. What
+ * was said without an answer may have been just that.
  */
 bool device_replaced(struct pvhvm_device *pdev)
 {
@@ -296,6 +301,7 @@ bool device_replaced(struct pvhvm_device *pdev)
 
 	mutex_lock(&pdev->lock);
 	replaced = pdev->state != XenbusStateInitialising &&
+		   pdev->state != XenbusStateUnknown &&
 		   handshake_read(pdev->nodename) == XenbusStateInitialising;
 	mutex_unlock(&pdev->lock);
 	return replaced;
@@ -383,12 +389,14 @@ void device_remove_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 /*
  * A restart may be a kexec, which cannot be told from here: then the memory
  * that the backend may write to gets another owner, so it must have let go
- * before. A guest that powers off needs no such care.
+ * before, also of what it was given while connecting, or has not let go of
+ * while closing. A guest that powers off needs no such care.
  */
 void device_shutdown_pv(struct pvhvm_device *pdev)
 {
 	if (system_state != SYSTEM_RESTART || !READ_ONCE(pdev->live) ||
-	    pdev->state != XenbusStateConnected)
+	    pdev->state == XenbusStateInitialising ||
+	    pdev->state == XenbusStateClosed)
 		return;
 	handshake_close(pdev);
 	mutex_lock(&pdev->lock);

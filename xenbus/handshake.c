@@ -77,14 +77,14 @@ static int handshake_publish(struct pvhvm_device *pdev, enum xenbus_state s)
 	return pvhvm_switch_state(pdev, s);
 }
 
+/* @late: set when the backend does not follow in time. */
 static int handshake_step(struct pvhvm_device *pdev, enum xenbus_state s,
-			  unsigned int until)
+			  unsigned int until, bool *late)
 {
 	int err = handshake_publish(pdev, s);
 
-	if (err)
-		return err;
-	return handshake_wait(pdev, until) ? 0 : -ETIMEDOUT;
+	*late = !err && !handshake_wait(pdev, until);
+	return err;
 }
 
 static bool handshake_is_fresh(enum xenbus_state ours,
@@ -110,15 +110,19 @@ static bool handshake_is_leaving(struct pvhvm_device *pdev)
  *
  * Context: process; sleeps, bounded.
  * Return: 0: we are Initialising, the backend is there or on its way.
- * -ENODEV: the device is being removed; other errno: xenstore failed.
+ * -ENODEV: the device is being removed; other errno: xenstore failed, with
+ * -ETIMEDOUT it has not answered and may be asked again.
  */
 int handshake_reset(struct pvhvm_device *pdev)
 {
 	const unsigned int gone = BIT_OF(Unknown) | BIT_OF(Closed);
-	enum xenbus_state theirs = handshake_read(pdev->otherend);
-	enum xenbus_state ours = handshake_read(pdev->nodename);
+	enum xenbus_state theirs, ours;
+	bool late = false;
 	int err = 0;
 
+	if (!handshake_ask(pdev->otherend, &theirs) ||
+	    !handshake_ask(pdev->nodename, &ours))
+		return -ETIMEDOUT;
 	pdev->state = ours;
 	if (handshake_is_fresh(ours, theirs))
 		return 0;
@@ -131,18 +135,17 @@ int handshake_reset(struct pvhvm_device *pdev)
 
 	if (!(BIT(theirs) & (gone | BIT_OF(Closing))))
 		err = handshake_step(pdev, XenbusStateClosing,
-				     gone | BIT_OF(Closing));
-	if (!err || err == -ETIMEDOUT)
-		err = handshake_step(pdev, XenbusStateClosed, gone);
-	if (!err || err == -ETIMEDOUT)
+				     gone | BIT_OF(Closing), &late);
+	if (!err)
+		err = handshake_step(pdev, XenbusStateClosed, gone, &late);
+	if (!err)
 		err = handshake_step(pdev, XenbusStateInitialising,
-				     BIT_OF(Initialising) | BIT_OF(InitWait));
-	if (err == -ETIMEDOUT) {
+				     BIT_OF(Initialising) | BIT_OF(InitWait),
+				     &late);
+	if (late)
 		dev_warn(&pdev->dev,
 			 "the backend did not start afresh in time, it is %s\n",
 			 xs_state_name(handshake_read(pdev->otherend)));
-		err = 0;
-	}
 	return err;
 }
 

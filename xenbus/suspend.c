@@ -3,9 +3,11 @@
  * suspend.c: what platform-pci tells us about suspend, carried upwards.
  *
  * Going down: callbacks are kept still, so that no device connects any more,
- * drivers stop, the last requests are answered, the ring is left alone. Coming
- * up is the mirror image; after a real one the server has forgotten us, so
- * watches are set again before drivers start over.
+ * drivers stop, the last requests are answered, the ring is left alone. First
+ * what is aside: a card's driver waits for RTNL, whose holder may wait for a
+ * disk that has yet to connect. Coming up is the mirror image; after a real one
+ * the server has forgotten us, so watches are set again before drivers start
+ * over.
  */
 #include "xenbus.h"
 
@@ -14,20 +16,29 @@
 /* Between a PREPARE that went well and what follows it. */
 static bool suspend_prepared;
 
+static void suspend_go_on(void)
+{
+	bus_cancel_first();
+	watch_unpause(false);
+	bus_cancel_aside();
+	watch_unpause(true);
+}
+
 static int suspend_prepare(void)
 {
 	int err;
 
 	bus_flush();
-	watch_pause();
-	bus_suspend();
+	watch_pause(true);
+	bus_suspend_aside();
+	watch_pause(false);
+	bus_suspend_first();
 	err = xs_suspend();
 	suspend_prepared = !err;
 	if (!err)
 		return 0;
 	pr_err("cannot suspend: xenstore requests are still unanswered\n");
-	bus_cancel();
-	watch_unpause();
+	suspend_go_on();
 	return err;
 }
 
@@ -35,8 +46,7 @@ static void suspend_undo(void)
 {
 	suspend_prepared = false;
 	xs_resume(false);
-	bus_cancel();
-	watch_unpause();
+	suspend_go_on();
 }
 
 static void suspend_resume(void)
@@ -45,7 +55,8 @@ static void suspend_resume(void)
 	bus_forget_backends();
 	xs_resume(true);
 	watch_resume();
-	watch_unpause();
+	watch_unpause(false);
+	watch_unpause(true);
 	bus_resume();
 	shutdown_resume();
 }

@@ -198,16 +198,14 @@ static int watch_thread(void *data)
 	return 0;
 }
 
-void watch_pause(void)
+void watch_pause(bool aside)
 {
-	mutex_lock(&watch.lane[1].callback);
-	mutex_lock(&watch.lane[0].callback);
+	mutex_lock(&watch.lane[aside].callback);
 }
 
-void watch_unpause(void)
+void watch_unpause(bool aside)
 {
-	mutex_unlock(&watch.lane[0].callback);
-	mutex_unlock(&watch.lane[1].callback);
+	mutex_unlock(&watch.lane[aside].callback);
 }
 
 /* ---- watches ---- */

@@ -269,9 +269,12 @@ void watch_exit(void);
 /* From the reader thread: a WATCH_EVENT has arrived. */
 void watch_event(const char *body, u32 len);
 
-/* Keep callbacks from running; waits for the one that runs. */
-void watch_pause(void);
-void watch_unpause(void);
+/*
+ * Keep a lane's callbacks from running; waits for the one that runs. Those of
+ * watches that are @aside are to be paused first, and go on last.
+ */
+void watch_pause(bool aside);
+void watch_unpause(bool aside);
 
 /*
  * After a resume: what this one watched is the old domain's; the new server is
@@ -298,14 +301,23 @@ void bus_rescan(void);
 /* Run in the bus's workqueue. */
 bool bus_queue(struct work_struct *work);
 
-/* From a suspend's beginning to its end, be it in another domain. */
-bool bus_is_suspended(void);
+/*
+ * What a suspend keeps still by now: nothing; scans, devices aside and those
+ * that nobody drives; all.
+ */
+enum bus_still { BUS_STILL_NONE, BUS_STILL_ASIDE, BUS_STILL_ALL };
+
+/* Is this device, from a suspend's beginning to its end, in whatever domain? */
+bool bus_is_still(const struct pvhvm_device *pdev);
 
 /* Wait for what is queued while watch callbacks still run: it may need them. */
 void bus_flush(void);
 
-void bus_suspend(void);
-void bus_cancel(void);
+/* Each with the callbacks of its kind paused, in this order, and back. */
+void bus_suspend_aside(void);
+void bus_suspend_first(void);
+void bus_cancel_first(void);
+void bus_cancel_aside(void);
 /* Before the watches are set again, and when they are. */
 void bus_forget_backends(void);
 void bus_resume(void);

@@ -135,9 +135,9 @@ void pvhvm_look_again(struct pvhvm_device *pdev);
  * pvhvm_backend_is_online() - does the toolstack keep the device?
  * @pdev: the device
  *
- * By the "online" that the toolstack writes to the backend; without one it
- * does. So it does while xenstore does not answer, but then the driver is told
- * the backend's state once more, see pvhvm_look_again().
+ * By the "online" that the toolstack writes to the backend; without one it does
+ * not. Nor is it said to while xenstore does not answer, but then the driver is
+ * told the backend's state once more, see pvhvm_look_again().
  * Context: may sleep; in a callback. Return: true if it is to stay.
  */
 bool pvhvm_backend_is_online(struct pvhvm_device *pdev);
