@@ -156,6 +156,15 @@ bool hypercall_feature(unsigned int nr)
 }
 
 /**
+ * hypercall_features() - all that Xen has, a bit each
+ * @submap: below XENFEAT_NR_SUBMAPS: 32 of them
+ */
+u32 hypercall_features(unsigned int submap)
+{
+	return xen_features[submap];
+}
+
+/**
  * hypercall_init() - choose the way to call Xen, and try it
  *
  * Context: process; may sleep.

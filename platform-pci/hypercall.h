@@ -92,6 +92,7 @@ int hypercall_init(void);
 void hypercall_exit(void);
 void hypercall_resume(void);
 bool hypercall_feature(unsigned int nr);
+u32 hypercall_features(unsigned int submap);
 int hvm_param_set(u32 index, u64 value);
 
 #endif /* PVHVM_HYPERCALL_H */

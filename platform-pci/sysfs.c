@@ -172,6 +172,19 @@ static ssize_t extra_show(struct kobject *kobj, struct kobj_attribute *attr,
 }
 HYP_ATTR(extra);
 
+static ssize_t features_show(struct kobject *kobj, struct kobj_attribute *attr,
+			     char *buf)
+{
+	unsigned int i = XENFEAT_NR_SUBMAPS;
+	int len = 0;
+
+	/* one number, the last ones first */
+	while (i--)
+		len += sysfs_emit_at(buf, len, "%08x", hypercall_features(i));
+	return len + sysfs_emit_at(buf, len, "\n");
+}
+HYP_ATTR(features);
+
 static struct attribute *root_attrs[] = {
 	&type_attr.attr, &guest_type_attr.attr, &uuid_attr.attr, NULL
 };
@@ -179,6 +192,8 @@ static struct attribute *root_attrs[] = {
 static struct attribute *version_attrs[] = {
 	&major_attr.attr, &minor_attr.attr, &extra_attr.attr, NULL
 };
+
+static struct attribute *properties_attrs[] = { &features_attr.attr, NULL };
 
 static const struct attribute_group root_group = {
 	.attrs = root_attrs,
@@ -189,8 +204,13 @@ static const struct attribute_group version_group = {
 	.attrs = version_attrs,
 };
 
+static const struct attribute_group properties_group = {
+	.name = "properties",
+	.attrs = properties_attrs,
+};
+
 static const struct attribute_group *hypervisor_groups[] = {
-	&root_group, &version_group, NULL
+	&root_group, &version_group, &properties_group, NULL
 };
 
 static struct kobject *hypervisor;

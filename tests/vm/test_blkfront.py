@@ -111,6 +111,7 @@ def attach_extra(guest):
     guest.wait("[ -b /dev/xvdx ]", 60)
 
 
+@pytest.mark.core
 @pytest.mark.fresh
 def test_block_attach_detach(guest):
     """A disk that xl attaches appears at once; detach waits while it is open."""

@@ -114,6 +114,20 @@ def check_switched(guest, address):
              f"ping -c 3 -W 10 {DOM0}")
 
 
+@pytest.mark.state("debian")
+def test_stock_clients_of_sysfs(guest):
+    """systemd and lscpu read below /sys/hypervisor what they are used to find there."""
+    guest.load("platform")
+    said = guest.sh("SYSTEMD_LOG_LEVEL=debug systemd-detect-virt --vm 2>&1").splitlines()
+    assert said[-1] == "xen"
+    features = guest.read("/sys/hypervisor/properties/features")
+    assert any("/sys/hypervisor/properties/features" in line and features in line and "not set" in line for line in said), said
+    assert "full" in guest.sh("LC_ALL=C lscpu | grep '^Virtualization type:'")
+    guest.unload("platform")
+    said = guest.sh("SYSTEMD_LOG_LEVEL=debug systemd-detect-virt --vm 2>&1")
+    assert features not in said, said
+
+
 @pytest.mark.wide
 @pytest.mark.fresh
 @pytest.mark.state("debian")
