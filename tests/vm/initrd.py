@@ -18,9 +18,12 @@ SHARE = "usr/share/initramfs-tools"
 # what the testbed's guest boots with, so that it need not read MODULES=most through the firmware
 MODULES = ("ata_piix", "sd_mod", "sr_mod", "ext4", "crc32c_generic", "virtio_pci", "virtio_console")
 MKINITRAMFS = "mkinitramfs -o /initrd {release}"
-DRACUT = ("dracut --no-hostonly --omit 'systemd systemd-initrd dracut-systemd network kernel-network-modules "
-          "crypt dm lvm mdraid btrfs nfs iscsi multipath plymouth qemu kernel-modules' --add-drivers '{drivers}' --gzip "
-          "/initrd {release}")
+
+
+def dracut(without=""):
+    """The command to make an image, smaller than it would be, and without more of dracut's modules."""
+    return (f"dracut --no-hostonly --omit '{without} network kernel-network-modules crypt dm lvm mdraid btrfs nfs iscsi "
+            "multipath plymouth qemu kernel-modules' --add-drivers '{drivers}' --gzip /initrd {release}")
 
 
 def put(src, dest, mode=0o755):

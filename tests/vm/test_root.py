@@ -3,6 +3,8 @@
 
 The initramfs is Debian's own mkinitramfs's, with the package's hook (initrd.py).
 """
+import subprocess
+
 import pytest
 
 import initrd
@@ -270,8 +272,12 @@ def test_root_on_layers(dom0, modules, layers, root):
     guest.sh("dd if=/dev/urandom of=/more bs=1M count=8 conv=fsync", stall=120)
 
 
-def test_dracut(dom0, modules):
-    """The same hand-over from an initramfs that dracut made."""
-    guest = booted(dom0, initrd.make("dracut", modules, ["dracut-core"], command=initrd.DRACUT)[0])
+@pytest.mark.parametrize("without", ["", "systemd systemd-initrd dracut-systemd"], ids=["systemd", "without systemd"])
+def test_dracut(dom0, modules, without):
+    """The same hand-over from an initramfs that dracut made, as it makes them and in the plain way."""
+    image, _ = initrd.make("dracut", modules, ["dracut-core"], command=initrd.dracut(without))
+    listed = subprocess.run(["busybox", "zcat", image], stdout=subprocess.PIPE, check=True).stdout
+    assert (b"lib/systemd/systemd-modules-load" in listed) == (not without)
+    guest = booted(dom0, image)
     assert root_of(guest) == "/dev/xvda"
     assert guest.sh("ls -d /sys/block/sd* 2>/dev/null || true") == ""
