@@ -3,6 +3,7 @@
 import os
 import pathlib
 import shutil
+import subprocess
 import tempfile
 
 import debianroot
@@ -98,21 +99,36 @@ def life():
 
 
 def akmod():
-    """as akmods does it, rpmbuild makes a package of signed modules for a kernel; it installs, and leaves nothing"""
+    """as akmods does it, rpmbuild makes a package of signed modules for a kernel; it installs, is upgraded, and leaves nothing"""
+    def rebuilt(m, version):
+        m.sh(f"rpmbuild --nodeps --define '_topdir /srv/rpm' --define 'kernels {m.release()}' --target x86_64 "
+             "--rebuild /usr/src/akmods/pvhvm-kmod.latest")
+        return str(one(f"kmod-pvhvm-{m.release()}-{version}-1.x86_64.rpm", m.path("/srv/rpm/RPMS/x86_64")))
+
+    def held_up_by_modules(m, files):
+        """What an upgrade would miss on behalf of the modules that are installed, but for the kernel, which is no .rpm here."""
+        done = subprocess.run(["rpm", "--root", str(m.top), "-U", "--test", *files], capture_output=True, text=True)
+        assert "Failed dependencies" in done.stderr, "Debian has what only .rpms provide"
+        return [line for line in done.stderr.splitlines() if "(installed) kmod-pvhvm" in line and "pvhvm-kmod" in line.split(" is ")[0]]
+
     with debianroot.machine(debianroot.of_release("trixie")) as m:
         before = m.remains()
         run("akmod-install", *rpm_in(m), "-i", str(one("akmod-pvhvm-*.rpm", RPM)), str(one("pvhvm-kmod-common-*.rpm", RPM)))
         key, cert = "/etc/pki/akmods/private/private_key.priv", "/etc/pki/akmods/certs/public_key.der"
         m.sh(f"mkdir -p {pathlib.PurePath(key).parent} {pathlib.PurePath(cert).parent}")
         signing.make_key(m.path(key), m.path(cert))
-        m.sh(f"rpmbuild --nodeps --define '_topdir /srv/rpm' --define 'kernels {m.release()}' --target x86_64 "
-             "--rebuild /usr/src/akmods/pvhvm-kmod.latest")
-        made = one(f"kmod-pvhvm-{m.release()}-{VERSION}-1.x86_64.rpm", m.path("/srv/rpm/RPMS/x86_64"))
-        run("kmod-install", *rpm_in(m), "-i", str(made))
+        run("kmod-install", *rpm_in(m), "-i", rebuilt(m, VERSION))
         assert m.built() == sorted(MODULES), f"built: {m.built()}"
         for module in MODULES:
             assert m.sh(f"modinfo -k {m.release()} -F filename {module}").strip().endswith(f"/extra/pvhvm/{module}.ko")
             signing.check(m, module, m.path(cert))
+        later = [str(one(f"{name}-{NEXT}-1.noarch.rpm", rpms_of_next())) for name in ("akmod-pvhvm", "pvhvm-kmod-common")]
+        held_up = held_up_by_modules(m, later)
+        assert not held_up, held_up
+        run("akmod-upgrade", *rpm_in(m), "-U", *later)
+        assert version_of(m, MODULES[0]) == VERSION, "the modules went before there were others"
+        run("kmod-upgrade", *rpm_in(m), "-U", rebuilt(m, NEXT))
+        assert m.built() == sorted(MODULES) and version_of(m, MODULES[0]) == NEXT, f"built: {m.built()}"
         run("kmod-remove", *rpm_in(m), "-e", f"kmod-pvhvm-{m.release()}", "akmod-pvhvm", "pvhvm-kmod-common")
         m.sh("rm -r /srv/rpm")
         assert not m.built() and m.remains() == before, f"left: {m.built()} {m.remains()}"
