@@ -210,7 +210,7 @@ def test_a_ring_out_of_bounds(guest):
     guest.sh("sleep 1")
     domid = guest.sh("xenstore-read domid")
     # somebody is always about to write
-    guest.sh("for i in 1 2 3 4 5 6; do (while xenstore-ls >/dev/null 2>&1; do :; done) & done")
+    guest.sh("for i in 1 2 3 4 5 6; do (while xenstore-ls device >/dev/null 2>&1; do :; done) & done")
     guest.wait("pidof xenstore-ls")
     guest.bed.dom0(f"python3 /run/badring.py {domid}")
     assert guest.try_sh("xenstore-read domid").code != 0
