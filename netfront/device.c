@@ -339,9 +339,13 @@ int netf_resume(struct pvhvm_device *pdev)
 	device_restart(nd);
 	pvhvm_xs_unwatch_in(&nd->carrier_watch);
 	err = device_watch_carrier(nd);
-	if (err)
+	if (err) {
 		dev_warn(&pdev->dev,
 			 "the backend's carrier is not followed (%d)\n", err);
+		rtnl_lock();
+		nd->feat.carrier = true;
+		rtnl_unlock();
+	}
 	return 0;
 }
 

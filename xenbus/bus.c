@@ -25,6 +25,8 @@ static struct {
 	wait_queue_head_t settle;
 	/* from suspend to resume xenstore may not say what our devices are */
 	enum bus_still still;
+	/* the last scan had no answer, which has been said */
+	bool unanswered;
 } bus = {
 	.scan = __DELAYED_WORK_INITIALIZER(bus.scan, bus_scan, 0),
 	.settle = __WAIT_QUEUE_HEAD_INITIALIZER(bus.settle),
@@ -138,6 +140,19 @@ static void bus_drop_obsolete(void)
 	}
 }
 
+#define BUS_SCAN_AGAIN	HZ
+
+/* What xenstore has not answered is asked again: nobody else would. */
+static void bus_scan_failed(int err)
+{
+	if (!pvhvm_xs_unanswered(err) || !bus.unanswered)
+		pr_warn("cannot list the devices (%d)\n", err);
+	if (pvhvm_xs_unanswered(err) && !comms_broken()) {
+		bus.unanswered = true;
+		queue_delayed_work(bus.wq, &bus.scan, BUS_SCAN_AGAIN);
+	}
+}
+
 static void bus_add_new(const char *type, const char *name)
 {
 	struct pvhvm_device *pdev;
@@ -152,21 +167,10 @@ static void bus_add_new(const char *type, const char *name)
 		return;
 	}
 	err = device_create_pv(type, id);
-	if (err && err != -ENOENT)
+	if (pvhvm_xs_unanswered(err))
+		bus_scan_failed(err);
+	else if (err && err != -ENOENT)
 		pr_warn("device/%s/%s is not usable (%d)\n", type, name, err);
-}
-
-#define BUS_SCAN_AGAIN	HZ
-
-/* What xenstore has not answered is asked again: nobody else would. */
-static void bus_scan_failed(const char *what, int err)
-{
-	if (err == -ENOENT)
-		return;
-	pr_warn("cannot list the devices%s%s (%d)\n", *what ? " of type " : "",
-		what, err);
-	if (pvhvm_xs_unanswered(err) && !comms_broken())
-		queue_delayed_work(bus.wq, &bus.scan, BUS_SCAN_AGAIN);
 }
 
 static void bus_scan_type(const char *type)
@@ -178,7 +182,8 @@ static void bus_scan_type(const char *type)
 		return;
 	id = pvhvm_xs_directory(PVHVM_XS_NONE, "device", type, &n);
 	if (IS_ERR(id)) {
-		bus_scan_failed(type, PTR_ERR(id));
+		if (PTR_ERR(id) != -ENOENT)
+			bus_scan_failed(PTR_ERR(id));
 		return;
 	}
 	for (i = 0; i < n; i++)
@@ -194,9 +199,11 @@ static void bus_scan_all(void)
 	bus_drop_obsolete();
 	type = pvhvm_xs_directory(PVHVM_XS_NONE, "device", "", &n);
 	if (IS_ERR(type)) {
-		bus_scan_failed("", PTR_ERR(type));
+		if (PTR_ERR(type) != -ENOENT)
+			bus_scan_failed(PTR_ERR(type));
 		return;
 	}
+	bus.unanswered = false;
 	for (i = 0; i < n; i++)
 		bus_scan_type(type[i]);
 	kfree(type);
@@ -306,6 +313,15 @@ PVHVM_EXPORT(pvhvm_driver_unregister);
 /* In this order devices are resumed: see @aside of struct pvhvm_driver. */
 enum bus_stage { BUS_FIRST, BUS_ASIDE, BUS_UNBOUND };
 
+/*
+ * Asked before anything of the device is locked: whoever holds a card's locks may
+ * wait for RTNL, so that the turn of the disks must not wait for them.
+ */
+static bool bus_may_be_stage(struct pvhvm_device *pdev, enum bus_stage stage)
+{
+	return stage == BUS_UNBOUND || pdev->watch.aside == (stage == BUS_ASIDE);
+}
+
 /* The driver cannot go: it is live, or the device is locked. */
 static bool bus_is_stage(struct device *dev, const enum bus_stage *stage)
 {
@@ -327,6 +343,8 @@ static int bus_suspend_one(struct device *dev, void *stage)
 	struct pvhvm_driver *drv;
 	int err = 0;
 
+	if (!bus_may_be_stage(pdev, *(enum bus_stage *)stage))
+		return 0;
 	mutex_lock(&pdev->lock);
 	if (pdev->live && bus_is_stage(dev, stage)) {
 		drv = to_pvhvm_driver(dev->driver);
@@ -350,6 +368,8 @@ static int bus_cancel_one(struct device *dev, void *stage)
 	struct pvhvm_device *pdev = to_pvhvm_device(dev);
 	struct pvhvm_driver *drv;
 
+	if (!bus_may_be_stage(pdev, *(enum bus_stage *)stage))
+		return 0;
 	mutex_lock(&pdev->lock);
 	if (pdev->live && bus_is_stage(dev, stage)) {
 		drv = to_pvhvm_driver(dev->driver);
@@ -392,7 +412,9 @@ void bus_forget_backends(void)
 
 static int bus_resume_one(struct device *dev, void *stage)
 {
-	/* no probe or remove at the same time; those wait for nothing of ours */
+	if (!bus_may_be_stage(to_pvhvm_device(dev), *(enum bus_stage *)stage))
+		return 0;
+	/* no probe or remove at the same time; a card's may wait for a disk */
 	device_lock(dev);
 	if (bus_is_stage(dev, stage))
 		device_resume_pv(to_pvhvm_device(dev));
@@ -409,7 +431,8 @@ static void bus_suspend_stage(enum bus_still still, enum bus_stage stage)
 {
 	WRITE_ONCE(bus.still, still);
 	/* a look that has begun ends before anything changes */
-	flush_workqueue(bus.wq);
+	if (stage == BUS_ASIDE)
+		flush_workqueue(bus.wq);
 	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_end_look);
 	bus_for_stage(stage, bus_suspend_one);
 }
@@ -419,6 +442,7 @@ void bus_suspend_aside(void)
 	bus_suspend_stage(BUS_STILL_ASIDE, BUS_ASIDE);
 }
 
+/* Without the queue: scans do nothing any more, the rest may wait for a card's lock. */
 void bus_suspend_first(void)
 {
 	bus_suspend_stage(BUS_STILL_ALL, BUS_FIRST);
@@ -467,7 +491,8 @@ int bus_init(void)
 		goto err_destroy_wq;
 	}
 	/* What is there now is known before a driver can ask for it. */
-	bus_scan_all();
+	bus_rescan();
+	flush_delayed_work(&bus.scan);
 	bus.watch.path = "device";
 	bus.watch.fn = bus_changed;
 	err = pvhvm_xs_watch(&bus.watch);

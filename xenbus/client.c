@@ -48,6 +48,7 @@ int pvhvm_switch_state(struct pvhvm_device *pdev, enum xenbus_state state)
 	if (pdev->leaving && !client_is_closing(state))
 		return -ENODEV;
 	err = pvhvm_xs_transaction(client_write_state, &s);
+	pdev->unsure = pvhvm_xs_unanswered(err);
 	if (!err || err == -ENOENT)
 		WRITE_ONCE(pdev->state, state);
 	bus_kick();

@@ -300,8 +300,7 @@ bool device_replaced(struct pvhvm_device *pdev)
 	bool replaced;
 
 	mutex_lock(&pdev->lock);
-	replaced = pdev->state != XenbusStateInitialising &&
-		   pdev->state != XenbusStateUnknown &&
+	replaced = pdev->state != XenbusStateInitialising && !pdev->unsure &&
 		   handshake_read(pdev->nodename) == XenbusStateInitialising;
 	mutex_unlock(&pdev->lock);
 	return replaced;
@@ -325,6 +324,20 @@ static void device_pardon(struct pvhvm_device *pdev)
 	pdev->why = NULL;
 }
 
+/* How often a probe asks a server that does not answer; a minute, then seconds each. */
+#define DEVICE_START_TRIES	4
+
+static int device_both_ends(struct pvhvm_device *pdev)
+{
+	unsigned int left = DEVICE_START_TRIES;
+	int err;
+
+	do {
+		err = device_find_otherend(pdev) ?: handshake_reset(pdev);
+	} while (pvhvm_xs_unanswered(err) && --left && !comms_broken());
+	return err;
+}
+
 static int device_start(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 {
 	int err;
@@ -334,9 +347,7 @@ static int device_start(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 	pdev->idle = false;
 	pdev->leaving = false;
 	reinit_completion(&pdev->down);
-	err = device_find_otherend(pdev);
-	if (!err)
-		err = handshake_reset(pdev);
+	err = device_both_ends(pdev);
 	if (!err) {
 		pdev->otherend_state = handshake_read(pdev->otherend);
 		err = drv->probe(pdev);
@@ -394,14 +405,23 @@ void device_remove_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
  */
 void device_shutdown_pv(struct pvhvm_device *pdev)
 {
-	if (system_state != SYSTEM_RESTART || !READ_ONCE(pdev->live) ||
-	    pdev->state == XenbusStateInitialising ||
-	    pdev->state == XenbusStateClosed)
+	enum xenbus_state state;
+
+	if (system_state != SYSTEM_RESTART || !READ_ONCE(pdev->live))
 		return;
-	handshake_close(pdev);
 	mutex_lock(&pdev->lock);
-	pvhvm_switch_state(pdev, XenbusStateClosed);
+	/* nothing but its end is published any more */
+	pdev->leaving = true;
+	state = pdev->state;
 	mutex_unlock(&pdev->lock);
+	if (state == XenbusStateInitialising)
+		return;
+	if (state != XenbusStateClosed) {
+		handshake_close(pdev);
+		mutex_lock(&pdev->lock);
+		pvhvm_switch_state(pdev, XenbusStateClosed);
+		mutex_unlock(&pdev->lock);
+	}
 	handshake_let_go(pdev);
 }
 
@@ -433,10 +453,12 @@ static int device_try_resume(struct pvhvm_device *pdev)
 	/* the path; and the watch, if it was bound or unbound since */
 	pvhvm_xs_unwatch_in(&pdev->watch);
 	mutex_lock(&pdev->lock);
-	if (handshake_ask(pdev->nodename, &state))
+	if (handshake_ask(pdev->nodename, &state)) {
 		pdev->state = state;
-	else
+		pdev->unsure = false;
+	} else {
 		err = -ETIMEDOUT;
+	}
 	if (!err)
 		err = device_find_otherend(pdev);
 	if (!err && pdev->live)

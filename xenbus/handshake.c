@@ -124,6 +124,7 @@ int handshake_reset(struct pvhvm_device *pdev)
 	    !handshake_ask(pdev->nodename, &ours))
 		return -ETIMEDOUT;
 	pdev->state = ours;
+	pdev->unsure = false;
 	if (handshake_is_fresh(ours, theirs))
 		return 0;
 	if (handshake_is_leaving(pdev))

@@ -343,7 +343,7 @@ void device_shutdown_pv(struct pvhvm_device *pdev);
 /* In a new domain: forget the old backend; find the new one and start over. */
 void device_forget_backend(struct pvhvm_device *pdev);
 
-/* Wait for a look of pvhvm_look_again() that has begun; none begins while the bus is suspended. */
+/* Wait for a look of pvhvm_look_again() that has begun; none begins while bus_is_still(). */
 void device_end_look(struct pvhvm_device *pdev);
 void device_resume_pv(struct pvhvm_device *pdev);
 

@@ -56,6 +56,7 @@ struct pvhvm_device {
 	/* private: the bus's own, see xenbus/device.c */
 	bool live;
 	bool leaving;
+	bool unsure;		/* may have published more than @state */
 	const char *why;
 	struct pvhvm_xs_watch watch;
 	struct completion down;

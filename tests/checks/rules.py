@@ -362,17 +362,19 @@ def parameters(tree):
     return found
 
 
-@check("attributes", {"blkfront/sysfs.c": "static DEVICE_ATTR_RO(depth);\n\tSYSFS_STAT(hits),\n", "docs/man/pvhvm_blkfront.4": ".I depth\n"})
+@check("attributes", {"blkfront/sysfs.c": "static DEVICE_ATTR_RO(depth);\n\tSYSFS_STAT(hits),\n",
+                      "docs/man/pvhvm_blkfront.4": ".I depth\nHow deep, and hits.\n"})
 def attributes(tree):
     """Each attribute in sysfs is in its module's manual."""
     found = []
     for folder, module in (("platform-pci", "platform"), ("xenbus", "xenbus"), ("blkfront", "blkfront")):
         page = f"docs/man/pvhvm_{module}.4"
-        words = set(re.findall(r"\w+", tree.text(page).replace(r"\fP", " "))) if tree.has(page) else set()
+        marked = "\n".join(re.findall(r"^\..*", tree.text(page), re.M)) if tree.has(page) else ""
+        words = set(re.findall(r"\w+", marked.replace(r"\fP", " ")))
         for name in tree.files:
             if name.startswith(f"{folder}/") and name.endswith(".c"):
                 found += [f"{page}: does not tell of {attribute}, which {name} has" for attribute in
-                          re.findall(r"\b(?:DEVICE_ATTR_R[OW]|SYSFS_NUMBER|SYSFS_STAT)\((\w+)[,)]", tree.text(name))
+                          re.findall(r"\b(?:DEVICE_ATTR_R[OW]|SYSFS_NUMBER|SYSFS_STAT|STATS_ATTR|HYP_ATTR)\((\w+)[,)]", tree.text(name))
                           if attribute not in words | {"name"}]
     return found
 

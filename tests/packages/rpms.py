@@ -122,7 +122,8 @@ def akmod():
         for module in MODULES:
             assert m.sh(f"modinfo -k {m.release()} -F filename {module}").strip().endswith(f"/extra/pvhvm/{module}.ko")
             signing.check(m, module, m.path(cert))
-        later = [str(one(f"{name}-{NEXT}-1.noarch.rpm", rpms_of_next())) for name in ("akmod-pvhvm", "pvhvm-kmod-common")]
+        folder = rpms_of_next()
+        later = [str(one(f"{name}-{NEXT}-1.noarch.rpm", folder)) for name in ("akmod-pvhvm", "pvhvm-kmod-common")]
         held_up = held_up_by_modules(m, later)
         assert not held_up, held_up
         run("akmod-upgrade", *rpm_in(m), "-U", *later)

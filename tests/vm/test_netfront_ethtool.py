@@ -31,6 +31,22 @@ def test_statistics(guest):
     assert stats(guest, name)["q0_tx_stopped"] == 3
 
 
+def test_gro(guest):
+    """Packets of one stream that come one by one go up in large pieces; one by one when that is switched off."""
+    name = pv_up(guest)
+    vif = f"vif{backend(guest).split('/')[-2]}.0"
+    guest.bed.dom0(f"ip link set {vif} gso_max_segs 1")
+    pieces = {}
+    for gro in ("on", "off"):
+        guest.sh(f"ethtool -K {name} gro {gro}")
+        delivered = "awk '$1 == \"Ip:\" && $3 ~ /^[0-9]+$/ { print $4 - 0 }' /proc/net/snmp"
+        before = int(guest.sh(delivered))
+        arrived = total(grown(guest, name, lambda: iperf(guest, "-R")), "rx_packets")
+        pieces[gro] = arrived / (int(guest.sh(delivered)) - before)
+    print(f"packets to a piece: {pieces['on']:.1f}, without GRO {pieces['off']:.2f}")
+    assert pieces["on"] > 2 and pieces["off"] < 1.1
+
+
 @pytest.mark.core
 def test_queues_change_live(guest):
     """ethtool -L makes the connection anew with another number of queues."""

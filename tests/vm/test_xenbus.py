@@ -210,12 +210,12 @@ def test_a_ring_out_of_bounds(guest):
     guest.sh("sleep 1")
     domid = guest.sh("xenstore-read domid")
     # somebody is always about to write
-    guest.sh("for i in 1 2 3 4 5 6; do (while xenstore-ls device >/dev/null 2>&1; do :; done) & done")
+    guest.sh("rm -f /tmp/ended; for i in 1 2 3 4 5 6; do (while xenstore-ls device >/dev/null 2>&1; do :; done; echo >>/tmp/ended) & done")
     guest.wait("pidof xenstore-ls")
     guest.bed.dom0(f"python3 /run/badring.py {domid}")
     assert guest.try_sh("xenstore-read domid").code != 0
     assert guest.outcome("reader") != 0 and "error" in guest.read("/tmp/reader.out")
-    guest.wait("! pidof xenstore-ls")
+    guest.wait("[ $(wc -l </tmp/ended) = 6 ]")
     assert guest.dmesg().count("xenstore is given up: reply indices out of bounds") == 1
     guest.sh(f"ping -c 3 -i 0.2 -W 2 {DOM0} && dd if={dev} of=/dev/null bs=64k count=16 iflag=direct status=none")
     guest.sh(f"ip link set {name} down")
