@@ -143,7 +143,12 @@ def kernels_left_out():
         m.sh(f"mv /lib/modules/{kernel} /lib/modules/5.4.0-1-amd64")
         return "5.4.0-1-amd64"
 
-    for change, says in ((without_page_pool, "made without CONFIG_PAGE_POOL"), (old, "older than Linux 5.10")):
+    def old_without_headers(m, kernel):
+        m.sh(f"rm /lib/modules/{kernel}/build")
+        return old(m, kernel)
+
+    for change, says in ((without_page_pool, "made without CONFIG_PAGE_POOL"), (old, "older than Linux 5.10"),
+                         (old_without_headers, "older than Linux 5.10")):
         with debianroot.machine() as m:
             m.put(*DEB.glob("*.deb"))
             kernel = change(m, m.release())
