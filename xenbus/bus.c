@@ -145,6 +145,8 @@ static void bus_drop_obsolete(void)
 /* What xenstore has not answered is asked again: nobody else would. */
 static void bus_scan_failed(int err)
 {
+	if (err == -ENOENT)
+		return;
 	if (!pvhvm_xs_unanswered(err) || !bus.unanswered)
 		pr_warn("cannot list the devices (%d)\n", err);
 	if (pvhvm_xs_unanswered(err) && !comms_broken()) {
@@ -182,8 +184,7 @@ static void bus_scan_type(const char *type)
 		return;
 	id = pvhvm_xs_directory(PVHVM_XS_NONE, "device", type, &n);
 	if (IS_ERR(id)) {
-		if (PTR_ERR(id) != -ENOENT)
-			bus_scan_failed(PTR_ERR(id));
+		bus_scan_failed(PTR_ERR(id));
 		return;
 	}
 	for (i = 0; i < n; i++)
@@ -199,8 +200,7 @@ static void bus_scan_all(void)
 	bus_drop_obsolete();
 	type = pvhvm_xs_directory(PVHVM_XS_NONE, "device", "", &n);
 	if (IS_ERR(type)) {
-		if (PTR_ERR(type) != -ENOENT)
-			bus_scan_failed(PTR_ERR(type));
+		bus_scan_failed(PTR_ERR(type));
 		return;
 	}
 	bus.unanswered = false;
@@ -427,25 +427,25 @@ void bus_flush(void)
 	flush_workqueue(bus.wq);
 }
 
-static void bus_suspend_stage(enum bus_still still, enum bus_stage stage)
+/* A look that has begun ends before anything changes. */
+static void bus_suspend_stage(enum bus_stage stage)
 {
-	WRITE_ONCE(bus.still, still);
-	/* a look that has begun ends before anything changes */
-	if (stage == BUS_ASIDE)
-		flush_workqueue(bus.wq);
 	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_end_look);
 	bus_for_stage(stage, bus_suspend_one);
 }
 
 void bus_suspend_aside(void)
 {
-	bus_suspend_stage(BUS_STILL_ASIDE, BUS_ASIDE);
+	WRITE_ONCE(bus.still, BUS_STILL_ASIDE);
+	flush_workqueue(bus.wq);
+	bus_suspend_stage(BUS_ASIDE);
 }
 
-/* Without the queue: scans do nothing any more, the rest may wait for a card's lock. */
+/* Scans do nothing any more, and what else is queued may wait for a card's lock. */
 void bus_suspend_first(void)
 {
-	bus_suspend_stage(BUS_STILL_ALL, BUS_FIRST);
+	WRITE_ONCE(bus.still, BUS_STILL_ALL);
+	bus_suspend_stage(BUS_FIRST);
 }
 
 void bus_cancel_first(void)
