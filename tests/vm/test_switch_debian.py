@@ -74,6 +74,8 @@ def test_udev_rules(guest):
     assert guest.sh(f"readlink -f /dev/disk/by-uuid/{FSID}") == "/dev/xvdb1"
     journal = guest.sh("journalctl -b --no-pager").splitlines()
     said = [line for line in journal if re.search(r"udevd\[|\(udev-worker\)\[", line)]
+    # the kernel counted the N of pvN, which is as it should be
+    said = [line for line in said if not line.endswith("is applied to device based on potentially unpredictable interface name.")]
     assert said and not [line for line in said if "pvhvm" in line], said
 
 
@@ -116,16 +118,16 @@ def check_switched(guest, address):
 
 @pytest.mark.state("debian")
 def test_stock_clients_of_sysfs(guest):
-    """systemd and lscpu read below /sys/hypervisor what they are used to find there."""
+    """lscpu reads below /sys/hypervisor what kind of guest this is; systemd says which hypervisor."""
+    kind = "LC_ALL=C lscpu | sed -n 's/^Virtualization type: *//p'"
+    features = "/sys/hypervisor/properties/features"
     guest.load("platform")
-    said = guest.sh("SYSTEMD_LOG_LEVEL=debug systemd-detect-virt --vm 2>&1").splitlines()
-    assert said[-1] == "xen"
-    features = guest.read("/sys/hypervisor/properties/features")
-    assert any("/sys/hypervisor/properties/features" in line and features in line and "not set" in line for line in said), said
-    assert "full" in guest.sh("LC_ALL=C lscpu | grep '^Virtualization type:'")
-    guest.unload("platform")
-    said = guest.sh("SYSTEMD_LOG_LEVEL=debug systemd-detect-virt --vm 2>&1")
-    assert features not in said, said
+    assert guest.sh("systemd-detect-virt --vm") == "xen"
+    assert guest.sh(kind) == "full"
+    # what a paravirtual guest would have there (XENFEAT_mmu_pt_update_preserve_ad): it is this file that is read
+    guest.sh(f"echo 00000020 >/tmp/features; mount --bind /tmp/features {features}")
+    assert guest.sh(kind) == "para"
+    guest.sh(f"umount {features}")
 
 
 @pytest.mark.wide
