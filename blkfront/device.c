@@ -183,6 +183,8 @@ static void device_restart(struct blkf_dev *dev)
 		return;
 	if (dev->state != BLKF_HELD)
 		dev->state = BLKF_WAITING;
+	/* the disk is to be had again */
+	dev->close_wanted = false;
 	pvhvm_switch_state(dev->pdev, XenbusStateInitialising);
 }
 
@@ -221,6 +223,8 @@ static void device_backend_closed(struct blkf_dev *dev)
 		dev_warn(&pdev->dev, "the backend of %s is gone\n", dev->name);
 		blkf_queues_down(dev, BLKF_DOWN_FAIL);
 		dev->state = BLKF_DEAD;
+		/* or whoever has it open takes the disk along when leaving */
+		dev->close_wanted = true;
 		blkf_dev_close(dev);
 		pvhvm_frontend_closed(pdev);
 	}

@@ -116,20 +116,6 @@ def check_switched(guest, address):
              f"ping -c 3 -W 10 {DOM0}")
 
 
-@pytest.mark.state("debian")
-def test_stock_clients_of_sysfs(guest):
-    """lscpu reads below /sys/hypervisor what kind of guest this is; systemd says which hypervisor."""
-    kind = "LC_ALL=C lscpu | sed -n 's/^Virtualization type: *//p'"
-    features = "/sys/hypervisor/properties/features"
-    guest.load("platform")
-    assert guest.sh("systemd-detect-virt --vm") == "xen"
-    assert guest.sh(kind) == "full"
-    # what a paravirtual guest would have there (XENFEAT_mmu_pt_update_preserve_ad): it is this file that is read
-    guest.sh(f"echo 00000020 >/tmp/features; mount --bind /tmp/features {features}")
-    assert guest.sh(kind) == "para"
-    guest.sh(f"umount {features}")
-
-
 @pytest.mark.wide
 @pytest.mark.fresh
 @pytest.mark.state("debian")
