@@ -35,7 +35,9 @@ CONFIGURED = {
     "6.1-clang": ("6.1", [], []),
     "6.1-noguest": ("6.1", [], ["XEN_PVHVM_GUEST", "XEN_PVH"]),
     # the fast root's kernels without Xen are Debian's headers with lines left out; this one's own rules say what goes with it
-    "6.12-noxen-nopreempt": ("6.12", ["PREEMPT_NONE"], ["XEN", "PREEMPT", "PREEMPT_VOLUNTARY", "PREEMPT_DYNAMIC"]),
+    # (live patching would want a symbol that Debian's kernel, which Module.symvers is of, has not)
+    "6.12-noxen-nopreempt": ("6.12", ["PREEMPT_NONE"],
+                             ["XEN", "PREEMPT", "PREEMPT_VOLUNTARY", "PREEMPT_DYNAMIC", "LIVEPATCH"]),
     "6.12-clang-kcfi": ("6.12", ["CFI_CLANG|CFI"], ["CFI_PERMISSIVE"]),
     "newest-clang-kcfi-lto": ("newest", ["LTO_CLANG_THIN", "CFI_CLANG|CFI"], ["LTO_NONE", "CFI_PERMISSIVE"]),
     "newest-debug": ("newest", ["PREEMPT", "PROVE_LOCKING", "DEBUG_ATOMIC_SLEEP", "KASAN", "UBSAN", "DEBUG_KMEMLEAK",
