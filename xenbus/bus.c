@@ -313,15 +313,6 @@ PVHVM_EXPORT(pvhvm_driver_unregister);
 /* In this order devices are resumed: see @aside of struct pvhvm_driver. */
 enum bus_stage { BUS_FIRST, BUS_ASIDE, BUS_UNBOUND };
 
-/*
- * Asked before anything of the device is locked: whoever holds a card's locks may
- * wait for RTNL, so that the turn of the disks must not wait for them.
- */
-static bool bus_may_be_stage(struct pvhvm_device *pdev, enum bus_stage stage)
-{
-	return stage == BUS_UNBOUND || pdev->watch.aside == (stage == BUS_ASIDE);
-}
-
 /* The driver cannot go: it is live, or the device is locked. */
 static bool bus_is_stage(struct device *dev, const enum bus_stage *stage)
 {
@@ -331,10 +322,32 @@ static bool bus_is_stage(struct device *dev, const enum bus_stage *stage)
 			  BUS_FIRST);
 }
 
+struct bus_turn {
+	enum bus_stage stage;
+	int (*fn)(struct device *dev, void *stage);
+};
+
+/*
+ * Asked before anything of the device is locked: whoever holds a card's locks may
+ * wait for RTNL, so that the turn of the disks must not wait for them.
+ */
+static int bus_take_turn(struct device *dev, void *data)
+{
+	struct bus_turn *turn = data;
+	enum bus_stage bound = to_pvhvm_device(dev)->watch.aside ? BUS_ASIDE :
+								   BUS_FIRST;
+
+	if (turn->stage != BUS_UNBOUND && turn->stage != bound)
+		return 0;
+	return turn->fn(dev, &turn->stage);
+}
+
 static void bus_for_stage(enum bus_stage stage,
 			  int (*fn)(struct device *dev, void *stage))
 {
-	bus_for_each_dev(&pvhvm_bus, NULL, &stage, fn);
+	struct bus_turn turn = { stage, fn };
+
+	bus_for_each_dev(&pvhvm_bus, NULL, &turn, bus_take_turn);
 }
 
 static int bus_suspend_one(struct device *dev, void *stage)
@@ -343,8 +356,6 @@ static int bus_suspend_one(struct device *dev, void *stage)
 	struct pvhvm_driver *drv;
 	int err = 0;
 
-	if (!bus_may_be_stage(pdev, *(enum bus_stage *)stage))
-		return 0;
 	mutex_lock(&pdev->lock);
 	if (pdev->live && bus_is_stage(dev, stage)) {
 		drv = to_pvhvm_driver(dev->driver);
@@ -368,8 +379,6 @@ static int bus_cancel_one(struct device *dev, void *stage)
 	struct pvhvm_device *pdev = to_pvhvm_device(dev);
 	struct pvhvm_driver *drv;
 
-	if (!bus_may_be_stage(pdev, *(enum bus_stage *)stage))
-		return 0;
 	mutex_lock(&pdev->lock);
 	if (pdev->live && bus_is_stage(dev, stage)) {
 		drv = to_pvhvm_driver(dev->driver);
@@ -412,8 +421,6 @@ void bus_forget_backends(void)
 
 static int bus_resume_one(struct device *dev, void *stage)
 {
-	if (!bus_may_be_stage(to_pvhvm_device(dev), *(enum bus_stage *)stage))
-		return 0;
 	/* no probe or remove at the same time; a card's may wait for a disk */
 	device_lock(dev);
 	if (bus_is_stage(dev, stage))
