@@ -48,7 +48,7 @@ help:
 	@echo "  make rpm             the same as .rpm, into build/rpm"
 	@echo "  make dist            the source archive, into build/dist"
 	@echo "  make docs            docs/parameters.md, from the modules' sources"
-	@echo "  make test            all tests; one line of totals at the end"
+	@echo "  make test            all tests but those that say otherwise; one line of totals at the end"
 	@echo "  make test-static     project rules, lint"
 	@echo "  make test-unit       pure code, with sanitizers"
 	@echo "  make test-tools      the pvhvm command"

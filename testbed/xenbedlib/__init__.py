@@ -3,8 +3,8 @@
 
     from xenbedlib import Bed
     with Bed.acquire("small") as bed:
-        bed.push_guest(["build/pvhvm-core.ko"])
-        bed.guest("insmod /payload/pvhvm-core.ko")
+        bed.push_guest(["build/vm/src/out/pvhvm_platform.ko"])
+        bed.guest("insmod /payload/pvhvm_platform.ko")
         bed.check_health()
 """
 from .errors import BedError, CommandFailed, EmulatorFault, Stalled, Unhealthy
