@@ -205,12 +205,6 @@ void pvhvm_suspend_request(void)
 }
 PVHVM_EXPORT(pvhvm_suspend_request);
 
-/**
- * pvhvm_suspend_register() - be told of suspend and resume
- * @nb: called with enum pvhvm_suspend_event, process context, may sleep
- *
- * Context: process; sleeps as long as a suspend lasts. Return: 0.
- */
 int pvhvm_suspend_register(struct notifier_block *nb)
 {
 	int ret;
@@ -222,14 +216,6 @@ int pvhvm_suspend_register(struct notifier_block *nb)
 }
 PVHVM_EXPORT(pvhvm_suspend_register);
 
-/**
- * pvhvm_suspend_unregister() - the opposite; on return @nb is not being called
- * @nb: as registered
- *
- * A request that has not begun is forgotten: without those above, which do the
- * preparing, there is no suspend.
- * Context: process; sleeps as long as a suspend lasts; not from the chain.
- */
 void pvhvm_suspend_unregister(struct notifier_block *nb)
 {
 	cancel_work_sync(&suspend_work);

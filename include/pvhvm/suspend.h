@@ -32,7 +32,22 @@ enum pvhvm_suspend_event {
  */
 void pvhvm_suspend_request(void);
 
+/**
+ * pvhvm_suspend_register() - be told of suspend and resume
+ * @nb: called with enum pvhvm_suspend_event, process context, may sleep
+ *
+ * Context: process; sleeps as long as a suspend lasts. Return: 0.
+ */
 int pvhvm_suspend_register(struct notifier_block *nb);
+
+/**
+ * pvhvm_suspend_unregister() - the opposite; on return @nb is not being called
+ * @nb: as registered
+ *
+ * A request that has not begun is forgotten: without those above, which do the
+ * preparing, there is no suspend.
+ * Context: process; sleeps as long as a suspend lasts; not from the chain.
+ */
 void pvhvm_suspend_unregister(struct notifier_block *nb);
 
 #endif /* PVHVM_SUSPEND_H */
