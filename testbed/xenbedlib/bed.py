@@ -359,12 +359,13 @@ class Bed:
         """Waits for the guest's agent again, after a reboot or a restore."""
         self._guest.hello(total, self._guest_progress)
 
-    def replace_kernel(self, command, total=900):
-        """Runs a command in the guest that ends its kernel, and waits for the next one's agent.
-
-        The small guest fetches its tools again, from the payload disk.
-        """
+    def offer_tools(self):
+        """For a boot of the small guest, which fetches its tools from the payload disk."""
         self.write_payload((states.boot_files(self.config) / "tools.tar").read_bytes())
+
+    def replace_kernel(self, command, total=900):
+        """Runs a command in the guest that ends its kernel, and waits for the next one's agent."""
+        self.offer_tools()
         self.guest(f"(sleep 2; {command}) >/dev/null 2>&1 &")
         self._guest.close()
         self.dom0("sleep 15")

@@ -36,6 +36,10 @@ def reboot(guest):
     guest.wait("systemctl is-system-running | grep -q 'running\\|degraded'", 300)
 
 
+def failed_units(guest):
+    return guest.sh("systemctl --failed --no-legend --plain | cut -d' ' -f1")
+
+
 # systemd's own unit opens it; the key that Debian's program would stretch for seconds is stretched a little
 ENCRYPT = f"""
 export LD_LIBRARY_PATH=/payload/crypt
@@ -70,7 +74,7 @@ def test_data_disk_and_card(guest):
              f"blockdev --rereadpt /dev/sdb || true; udevadm settle; mkswap -q -U {SWAP} /dev/sdb1; mkfs.ext4 -q -U {DATA} /dev/sdb2; mkdir -p /data; "
              f"printf 'UUID={DATA} /data ext4 defaults 0 2\\nUUID={SWAP} none swap sw 0 0\\n' >>/etc/fstab", stall=120)
     guest.sh(f"{ENCRYPT}systemctl daemon-reload", stall=300)
-    failed = guest.sh("systemctl --failed --no-legend --plain | cut -d' ' -f1")
+    failed = failed_units(guest)
     guest.sh("modprobe pvhvm_xenbus; udevadm settle", stall=120)
     guest.wait_connected("vif-0", 60)
     out = guest.sh("pvhvm switch", stall=300)
@@ -84,7 +88,7 @@ def test_data_disk_and_card(guest):
     assert guest.sh("readlink -f /sys/class/net/eth0/device").endswith("vif-0")
     assert re.search(r"^nics unplugged", guest.platform("unplug"), re.M)
     guest.wait(f"ping -c 1 -W 2 {DOM0} >/dev/null", 60)
-    assert guest.sh("systemctl --failed --no-legend --plain | cut -d' ' -f1") == failed
+    assert failed_units(guest) == failed
     assert "ordering cycle" not in guest.sh("journalctl -b --no-pager")
     guest.sh(f"mkdir -p $(dirname {PROM}); systemctl start pvhvm-metrics.service", stall=120)
     assert 'pvhvm_device_connected{device="vbd-832",name="xvdb"} 1' in guest.read(PROM)

@@ -46,7 +46,7 @@ def switchable(guest, tool):
 
 def test_status(switchable):
     status = json.loads(switchable.sh("pvhvm status --json"))
-    assert status["xen"]["version"].startswith(xen_version(switchable.bed))
+    assert status["xen"]["version"] == xen_version(switchable.bed)[0]
     text = switchable.sh("pvhvm status")
     assert "eth0" in text
 

@@ -102,16 +102,38 @@ def test_each_init_step_unwinds(guest):
     assert guest.sh("xenstore-read domid")
 
 
-@pytest.mark.fresh
-def test_xl_shutdown(guest):
-    """xl shutdown, served by control/shutdown, powers the guest off."""
+def told_to_stop(guest, request):
+    """A guest whose commands for it work; request is run in dom0."""
     guest.load("platform", "xenbus")
-    # the small guest's init is a shell, which busybox cannot ask to power off
-    guest.sh("rm -f /sbin/poweroff; printf '#!/bin/sh\\nexec busybox poweroff -f\\n' >/sbin/poweroff; "
-             "chmod +x /sbin/poweroff")
-    guest.bed.xl("shutdown guest", stall=120)
+    # the small guest's init is a shell, which busybox cannot ask to power off or to reboot
+    for name in ("poweroff", "reboot"):
+        guest.sh(f"rm -f /sbin/{name}; printf '#!/bin/sh\\nexec busybox {name} -f\\n' >/sbin/{name}; chmod +x /sbin/{name}")
+    guest.bed.dom0(request, stall=120)
+
+
+@pytest.mark.fresh
+@pytest.mark.parametrize("request_in_dom0", ["xl shutdown guest", "xenstore-write /local/domain/$(xl domid guest)/control/shutdown halt"],
+                         ids=["poweroff", "halt"])
+def test_xl_shutdown(guest, request_in_dom0):
+    """xl shutdown, served by control/shutdown, powers the guest off; so does a halt."""
+    told_to_stop(guest, request_in_dom0)
     guest.bed.dom0("i=0; while xl list guest >/dev/null 2>&1; do i=$((i + 1)); [ $i -lt 120 ] || exit 1; "
                    "sleep 1; done", stall=180)
+
+
+@pytest.mark.fresh
+def test_xl_reboot(guest):
+    """The guest is there again, in a domain of its own, with nothing loaded."""
+    boot = guest.read("/proc/sys/kernel/random/boot_id")
+    old = guest.bed.dom0("xl domid guest").out.strip()
+    guest.bed.offer_tools()
+    told_to_stop(guest, "xl reboot guest")
+    guest.bed.dom0(f"i=0; until new=$(xl domid guest 2>/dev/null) && [ $new != {old} ]; do i=$((i + 1)); [ $i -lt 120 ] || exit 1; "
+                   "sleep 1; done", stall=180)
+    guest.bed.reconnect_guest(600)
+    assert guest.read("/proc/sys/kernel/random/boot_id") != boot
+    guest.start_test("after reboot")
+    assert guest.loaded() == []
 
 
 SYSRQ_HELP = "dmesg | grep -c 'sysrq: HELP :'"
