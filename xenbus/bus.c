@@ -25,8 +25,9 @@ static struct {
 	wait_queue_head_t settle;
 	/* from suspend to resume xenstore may not say what our devices are */
 	enum bus_still still;
-	/* the last scan had no answer, which has been said */
-	bool unanswered;
+	/* something in this scan is to be asked again; in the last one, which has been said */
+	bool ask_again;
+	bool said;
 } bus = {
 	.scan = __DELAYED_WORK_INITIALIZER(bus.scan, bus_scan, 0),
 	.settle = __WAIT_QUEUE_HEAD_INITIALIZER(bus.settle),
@@ -40,7 +41,11 @@ static int bus_match(struct device *dev, const struct device_driver *driver)
 						      struct pvhvm_driver,
 						      driver);
 
-	return !strcmp(to_pvhvm_device(dev)->type, drv->type);
+	if (strcmp(to_pvhvm_device(dev)->type, drv->type))
+		return 0;
+	/* the first word of what is to come: bus_take_turn() goes by it */
+	WRITE_ONCE(to_pvhvm_device(dev)->aside, drv->aside);
+	return 1;
 }
 
 static int bus_uevent(const struct device *dev, struct kobj_uevent_env *env)
@@ -95,23 +100,49 @@ static struct pvhvm_device *bus_find(const char *type, unsigned int id)
 	return dev ? to_pvhvm_device(dev) : NULL;
 }
 
+/*
+ * What xenstore has not answered is asked again, and so is what it has no room for
+ * (a watch, when programs have used up the guest's): nobody else would.
+ */
+static void bus_scan_failed(int err)
+{
+	bool again = pvhvm_xs_unanswered(err) || err == -ENOSPC;
+
+	if (err == -ENOENT)
+		return;
+	if (!again || !bus.said)
+		pr_warn("cannot look at the devices (%d)%s\n", err,
+			again ? ", trying again" : "");
+	if (again) {
+		bus.said = true;
+		bus.ask_again = true;
+	}
+}
+
 /* Does the toolstack (still) list it? When in doubt, yes. */
 static bool bus_is_listed(struct pvhvm_device *pdev)
 {
 	char *backend = pvhvm_xs_read(PVHVM_XS_NONE, pdev->nodename, "backend",
 				      NULL);
 
-	if (IS_ERR(backend))
-		return PTR_ERR(backend) != -ENOENT;
-	kfree(backend);
-	return true;
+	if (!IS_ERR(backend)) {
+		kfree(backend);
+		return true;
+	}
+	bus_scan_failed(PTR_ERR(backend));
+	return PTR_ERR(backend) != -ENOENT;
 }
 
-static int bus_is_obsolete(struct device *dev, void *unused)
+static bool bus_is_obsolete(struct pvhvm_device *pdev)
 {
-	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+	int replaced;
 
-	return !bus_is_listed(pdev) || device_replaced(pdev);
+	if (!bus_is_listed(pdev))
+		return true;
+	replaced = device_replaced(pdev);
+	if (replaced < 0)
+		bus_scan_failed(replaced);
+	return replaced > 0;
 }
 
 /* bus_find_device() takes other types of match functions over the years. */
@@ -119,7 +150,7 @@ static int bus_pick_obsolete(struct device *dev, void *found)
 {
 	struct device **picked = found;
 
-	if (!bus_is_obsolete(dev, NULL))
+	if (!bus_is_obsolete(to_pvhvm_device(dev)))
 		return 0;
 	*picked = get_device(dev);
 	return 1;
@@ -140,21 +171,6 @@ static void bus_drop_obsolete(void)
 	}
 }
 
-#define BUS_SCAN_AGAIN	HZ
-
-/* What xenstore has not answered is asked again: nobody else would. */
-static void bus_scan_failed(int err)
-{
-	if (err == -ENOENT)
-		return;
-	if (!pvhvm_xs_unanswered(err) || !bus.unanswered)
-		pr_warn("cannot list the devices (%d)\n", err);
-	if (pvhvm_xs_unanswered(err) && !comms_broken()) {
-		bus.unanswered = true;
-		queue_delayed_work(bus.wq, &bus.scan, BUS_SCAN_AGAIN);
-	}
-}
-
 static void bus_add_new(const char *type, const char *name)
 {
 	struct pvhvm_device *pdev;
@@ -165,11 +181,12 @@ static void bus_add_new(const char *type, const char *name)
 		return;
 	pdev = bus_find(type, id);
 	if (pdev) {
+		device_probe_again(pdev);
 		put_device(&pdev->dev);
 		return;
 	}
 	err = device_create_pv(type, id);
-	if (pvhvm_xs_unanswered(err))
+	if (pvhvm_xs_unanswered(err) || err == -ENOSPC)
 		bus_scan_failed(err);
 	else if (err && err != -ENOENT)
 		pr_warn("device/%s/%s is not usable (%d)\n", type, name, err);
@@ -192,21 +209,29 @@ static void bus_scan_type(const char *type)
 	kfree(id);
 }
 
-static void bus_scan_all(void)
+static void bus_scan_types(void)
 {
 	unsigned int i, n;
 	char **type;
 
-	bus_drop_obsolete();
 	type = pvhvm_xs_directory(PVHVM_XS_NONE, "device", "", &n);
 	if (IS_ERR(type)) {
 		bus_scan_failed(PTR_ERR(type));
 		return;
 	}
-	bus.unanswered = false;
 	for (i = 0; i < n; i++)
 		bus_scan_type(type[i]);
 	kfree(type);
+}
+
+static void bus_scan_all(void)
+{
+	bus.ask_again = false;
+	bus_drop_obsolete();
+	bus_scan_types();
+	bus.said = bus.ask_again;
+	if (bus.ask_again)
+		bus_rescan_later();
 	bus_kick();
 }
 
@@ -226,6 +251,14 @@ void bus_rescan(void)
 	mod_delayed_work(bus.wq, &bus.scan, 0);
 }
 
+#define BUS_SCAN_AGAIN	HZ
+
+void bus_rescan_later(void)
+{
+	if (!comms_broken())
+		queue_delayed_work(bus.wq, &bus.scan, BUS_SCAN_AGAIN);
+}
+
 bool bus_queue(struct work_struct *work)
 {
 	return queue_work(bus.wq, work);
@@ -237,7 +270,7 @@ bool bus_is_still(const struct pvhvm_device *pdev)
 	case BUS_STILL_NONE:
 		return false;
 	case BUS_STILL_ASIDE:
-		return !READ_ONCE(pdev->live) || pdev->watch.aside;
+		return !READ_ONCE(pdev->live) || READ_ONCE(pdev->aside);
 	default:
 		return true;
 	}
@@ -334,9 +367,10 @@ struct bus_turn {
 static int bus_take_turn(struct device *dev, void *data)
 {
 	struct bus_turn *turn = data;
-	enum bus_stage bound = to_pvhvm_device(dev)->watch.aside ? BUS_ASIDE :
-								   BUS_FIRST;
+	enum bus_stage bound = BUS_FIRST;
 
+	if (READ_ONCE(to_pvhvm_device(dev)->aside))
+		bound = BUS_ASIDE;
 	if (turn->stage != BUS_UNBOUND && turn->stage != bound)
 		return 0;
 	return turn->fn(dev, &turn->stage);

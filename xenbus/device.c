@@ -266,9 +266,10 @@ int device_create_pv(const char *type, unsigned int id)
 	err = dev_set_name(&pdev->dev, "%s-%u", type, id);
 	if (err)
 		goto err_put;
+	/* also when it fails it may have been told something already */
 	err = device_watch(pdev);
 	if (err)
-		goto err_put;
+		goto err_unwatch;
 	err = device_add(&pdev->dev);
 	if (err)
 		goto err_unwatch;
@@ -295,13 +296,16 @@ void device_destroy_pv(struct pvhvm_device *pdev)
  * has us Initialising and we did not say so, it is another device's life. What
  * was said without an answer may have been just that.
  */
-bool device_replaced(struct pvhvm_device *pdev)
+int device_replaced(struct pvhvm_device *pdev)
 {
-	bool replaced;
+	enum xenbus_state state;
+	int replaced = 0;
 
 	mutex_lock(&pdev->lock);
-	replaced = pdev->state != XenbusStateInitialising && !pdev->unsure &&
-		   handshake_read(pdev->nodename) == XenbusStateInitialising;
+	if (pdev->state != XenbusStateInitialising && !pdev->unsure)
+		replaced = handshake_ask(pdev->nodename, &state) ?
+				   state == XenbusStateInitialising :
+				   -ETIMEDOUT;
 	mutex_unlock(&pdev->lock);
 	return replaced;
 }
@@ -384,17 +388,31 @@ int device_probe_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 		device_stop(pdev, drv);
 		err = watch_err;
 	}
+	WRITE_ONCE(pdev->unanswered, err == -ETIMEDOUT || watch_err);
+	if (pdev->unanswered)
+		bus_rescan_later();
 	bus_kick();
 	return err;
 }
 
+void device_probe_again(struct pvhvm_device *pdev)
+{
+	if (READ_ONCE(pdev->unanswered) &&
+	    device_attach(&pdev->dev) < 0)
+		dev_warn(&pdev->dev, "cannot be probed again\n");
+}
+
 void device_remove_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 {
+	/* its lock is held, and its disk may wait for a backend, so for just this */
+	unsigned int noio = memalloc_noio_save();
+
 	handshake_close(pdev);
 	device_stop(pdev, drv);
 	/* pages that the driver had to park are given back by this */
 	handshake_let_go(pdev);
 	bus_kick();
+	memalloc_noio_restore(noio);
 }
 
 /*
@@ -403,18 +421,18 @@ void device_remove_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
  * before, also of what it was given while connecting, or has not let go of
  * while closing. A guest that powers off needs no such care.
  */
-void device_shutdown_pv(struct pvhvm_device *pdev)
+static void device_end(struct pvhvm_device *pdev)
 {
 	enum xenbus_state state;
+	bool unsure;
 
-	if (system_state != SYSTEM_RESTART || !READ_ONCE(pdev->live))
-		return;
 	mutex_lock(&pdev->lock);
 	/* nothing but its end is published any more */
 	pdev->leaving = true;
 	state = pdev->state;
+	unsure = pdev->unsure;
 	mutex_unlock(&pdev->lock);
-	if (state == XenbusStateInitialising)
+	if (state == XenbusStateInitialising && !unsure)
 		return;
 	if (state != XenbusStateClosed) {
 		handshake_close(pdev);
@@ -423,6 +441,18 @@ void device_shutdown_pv(struct pvhvm_device *pdev)
 		mutex_unlock(&pdev->lock);
 	}
 	handshake_let_go(pdev);
+}
+
+void device_shutdown_pv(struct pvhvm_device *pdev)
+{
+	unsigned int noio;
+
+	if (system_state != SYSTEM_RESTART || !READ_ONCE(pdev->live))
+		return;
+	/* as in a removal */
+	noio = memalloc_noio_save();
+	device_end(pdev);
+	memalloc_noio_restore(noio);
 }
 
 static int device_resume_driver(struct pvhvm_device *pdev)
@@ -488,22 +518,26 @@ static void device_resume_alone(struct pvhvm_device *pdev, bool leaving)
 }
 
 /*
- * A server that is slow just now must not cost the guest its disk: what it
- * does not answer is asked again, for ten minutes and more (it is waited for
- * in each try, too); what fails otherwise five times.
+ * A server that is silent must not cost the guest its disk: what it does not
+ * answer is asked again for as long as the guest is to run; what fails otherwise
+ * five times.
  */
 #define DEVICE_RESUME_TRIES	5
-#define DEVICE_RESUME_SILENT	100
+
+static bool device_resumes_again(int err, unsigned int *left)
+{
+	if (!err || err == -ENOENT || err == -ENODEV || comms_broken())
+		return false;
+	return pvhvm_xs_unanswered(err) ? system_state <= SYSTEM_RUNNING :
+					  --*left;
+}
 
 void device_resume_pv(struct pvhvm_device *pdev)
 {
 	unsigned int left = DEVICE_RESUME_TRIES;
-	unsigned int silent = DEVICE_RESUME_SILENT;
 	int err;
 
-	while ((err = device_try_resume(pdev)) &&
-	       (pvhvm_xs_unanswered(err) ? --silent : --left) &&
-	       err != -ENOENT && err != -ENODEV && !comms_broken())
+	while (device_resumes_again(err = device_try_resume(pdev), &left))
 		ssleep(1);
 	/* not there any more: the scan that follows takes it away */
 	if (err && err != -ENOENT) {

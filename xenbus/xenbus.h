@@ -298,6 +298,9 @@ void bus_kick(void);
 /* Queue a look at the directory "device". Context: any. */
 void bus_rescan(void);
 
+/* Queue one in a while, for what xenstore has not answered. Context: any. */
+void bus_rescan_later(void);
+
 /* Run in the bus's workqueue. */
 bool bus_queue(struct work_struct *work);
 
@@ -333,8 +336,14 @@ int device_create_pv(const char *type, unsigned int id);
 /* Unbind it and take it off the bus. */
 void device_destroy_pv(struct pvhvm_device *pdev);
 
-/* Has the toolstack put a new device in the place of this one? */
-bool device_replaced(struct pvhvm_device *pdev);
+/*
+ * Has the toolstack put a new device in the place of this one? Return: 1, 0, or
+ * -ETIMEDOUT when xenstore has not answered.
+ */
+int device_replaced(struct pvhvm_device *pdev);
+
+/* A probe that xenstore has not answered is made again; others stay as they are. */
+void device_probe_again(struct pvhvm_device *pdev);
 
 /* The driver model's callbacks. */
 int device_probe_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv);

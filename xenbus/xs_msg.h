@@ -138,7 +138,11 @@ static inline int xs_two_strings(const char *body, u32 len,
 	return 0;
 }
 
-/* The errno (negative) behind the string of an XS_ERROR; -EIO if unknown. */
+/*
+ * The errno (negative) behind the string of an XS_ERROR. What xs_wire.h does not
+ * have is an answer all the same: -ENOSPC for oxenstored's word for what is full,
+ * else -EPROTO.
+ */
 static inline int xs_error_to_errno(const char *name)
 {
 	size_t i;
@@ -146,7 +150,7 @@ static inline int xs_error_to_errno(const char *name)
 	for (i = 0; i < sizeof(xsd_errors) / sizeof(xsd_errors[0]); i++)
 		if (!strcmp(xsd_errors[i].errstring, name))
 			return -xsd_errors[i].errnum;
-	return -EIO;
+	return strcmp(name, "EQUOTA") ? -EPROTO : -ENOSPC;
 }
 
 /* The string for an errno (given negative); "EIO" if xenstore has none. */

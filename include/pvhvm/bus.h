@@ -57,6 +57,8 @@ struct pvhvm_device {
 	bool live;
 	bool leaving;
 	bool unsure;		/* may have published more than @state */
+	bool unanswered;	/* its probe was: the next scan tries again */
+	bool aside;		/* the driver's, before the device is locked for it */
 	const char *why;
 	struct pvhvm_xs_watch watch;
 	struct completion down;

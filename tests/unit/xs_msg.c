@@ -146,8 +146,9 @@ static void test_strings(void)
 	ok(xs_two_strings("", 0, &a, &b) == -EINVAL, "nothing at all");
 	ok(xs_error_to_errno("ENOENT") == -ENOENT, "ENOENT there");
 	ok(!strcmp(xs_errno_to_error(-EAGAIN), "EAGAIN"), "EAGAIN back");
-	ok(xs_error_to_errno("EWHATEVER") == -EIO, "unknown error is EIO");
-	ok(xs_error_to_errno("") == -EIO, "empty error is EIO");
+	ok(xs_error_to_errno("EQUOTA") == -ENOSPC, "a quota that is used up");
+	ok(xs_error_to_errno("EWHATEVER") == -EPROTO, "unknown error is an answer");
+	ok(xs_error_to_errno("") == -EPROTO, "so is an empty one");
 	ok(!strcmp(xs_errno_to_error(-ETIMEDOUT), "EIO"), "no word for it");
 	ok(!strcmp(xs_state_name(4), "connected") &&
 	   !strcmp(xs_state_name(9), "invalid") &&

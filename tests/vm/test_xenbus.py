@@ -199,6 +199,42 @@ def test_no_answer_is_no_news(guest):
     back(guest)
 
 
+@pytest.mark.fresh
+def test_probe_without_an_answer(guest):
+    """A card's driver comes while xenstored is silent: it is probed again, by nobody's hand, when there are answers."""
+    guest.load("platform", "xenbus", xenbus_request_timeout="1")
+    guest.bed.push_dom0([str(HERE / "silence.py")], "/run")
+    domid = guest.sh("xenstore-read domid")
+    guest.bed.dom0(f"(python3 /run/silence.py {domid} 25 /tool/pvhvm-test 1 >/run/silence.out 2>&1 &) >/dev/null 2>&1")
+    guest.wait("! timeout 2 xenstore-read domid")
+    guest.load("netfront")
+    guest.wait("dmesg | grep -q 'vif-0.* failed with error -110'")
+    guest.wait_connected("vif-0", 60)
+    guest.bed.dom0("xenstore-rm /tool/pvhvm-test; [ ! -s /run/silence.out ]")
+
+
+# XS_WATCH of data/NUMBER, request id NUMBER
+WATCH = r"""printf "\4\0\0\0\\$(printf %o $i)\0\0\0\0\0\0\0\15\0\0\0data/%03d\0tok\0" $i >&3"""
+
+
+def test_all_watches_taken(guest):
+    """A card that comes while a program holds every watch that xenstored lets a guest have is there when it lets go."""
+    guest.load("platform", "xenbus")
+    guest.background("watcher", f"exec 3<>/dev/xen/xenbus; cat <&3 >/tmp/replies & i=0; while [ $i -lt 200 ]; do i=$((i + 1)); {WATCH}; done; "
+                     "until [ -e /tmp/let-go ]; do sleep 1; done; kill $!")
+    guest.wait("tr '\\0' '\\n' </tmp/replies | grep -q EQUOTA")
+    guest.bed.xl("network-attach guest mac=00:16:3e:01:02:21 bridge=xenbed0 script=/bed/dom0-vif", stall=120)
+    guest.wait("dmesg | grep -q 'cannot look at the devices (-28), trying again'")
+    guest.sh("sleep 4")
+    assert guest.dmesg().count("cannot look at the devices") == 1
+    assert guest.try_sh("[ -e /sys/bus/pvhvm/devices/vif-1 ]").code == 1
+    guest.sh("touch /tmp/let-go")
+    guest.wait("[ -e /sys/bus/pvhvm/devices/vif-1 ]", 30)
+    guest.outcome("watcher")
+    guest.bed.xl("network-detach guest 1", check=False, stall=120)
+    guest.wait("[ ! -e /sys/bus/pvhvm/devices/vif-1 ]", 60)
+
+
 BEGIN = r"printf '\6\0\0\0\0\0\0\0\0\0\0\0\1\0\0\0\0' >&3; dd bs=4096 count=1 <&3 2>/dev/null | tail -c +17 | tr -d '\0'; echo"
 
 
