@@ -8,6 +8,7 @@
  */
 #include "xenbus.h"
 
+#include <linux/delay.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/wait.h>
@@ -100,13 +101,10 @@ static struct pvhvm_device *bus_find(const char *type, unsigned int id)
 	return dev ? to_pvhvm_device(dev) : NULL;
 }
 
-/*
- * What xenstore has not answered is asked again, and so is what it has no room for
- * (a watch, when programs have used up the guest's): nobody else would.
- */
+/* What may pass is asked again: nobody else would. */
 static void bus_scan_failed(int err)
 {
-	bool again = pvhvm_xs_unanswered(err) || err == -ENOSPC;
+	bool again = xs_may_pass(err);
 
 	if (err == -ENOENT)
 		return;
@@ -186,7 +184,7 @@ static void bus_add_new(const char *type, const char *name)
 		return;
 	}
 	err = device_create_pv(type, id);
-	if (pvhvm_xs_unanswered(err) || err == -ENOSPC)
+	if (xs_may_pass(err))
 		bus_scan_failed(err);
 	else if (err && err != -ENOENT)
 		pr_warn("device/%s/%s is not usable (%d)\n", type, name, err);
@@ -355,42 +353,54 @@ static bool bus_is_stage(struct device *dev, const enum bus_stage *stage)
 			  BUS_FIRST);
 }
 
-struct bus_turn {
-	enum bus_stage stage;
-	int (*fn)(struct device *dev, void *stage);
-};
-
 /*
- * Asked before anything of the device is locked: whoever holds a card's locks may
- * wait for RTNL, so that the turn of the disks must not wait for them.
+ * Whoever holds a card's locks may wait for RTNL, whose holder for a disk: the turn
+ * of the disks does not wait for them, also when the card got its driver just now.
  */
-static int bus_take_turn(struct device *dev, void *data)
+static bool bus_is_turn(struct pvhvm_device *pdev, enum bus_stage stage)
 {
-	struct bus_turn *turn = data;
-	enum bus_stage bound = BUS_FIRST;
+	return stage == BUS_UNBOUND ||
+	       stage == (READ_ONCE(pdev->aside) ? BUS_ASIDE : BUS_FIRST);
+}
 
-	if (READ_ONCE(to_pvhvm_device(dev)->aside))
-		bound = BUS_ASIDE;
-	if (turn->stage != BUS_UNBOUND && turn->stage != bound)
-		return 0;
-	return turn->fn(dev, &turn->stage);
+static void bus_turn_pause(void)
+{
+	usleep_range(500, 1000);
+}
+
+/* In its turn the device's lock; false when it is not. */
+static bool bus_take_turn(struct pvhvm_device *pdev, enum bus_stage stage)
+{
+	for (; bus_is_turn(pdev, stage); bus_turn_pause())
+		if (mutex_trylock(&pdev->lock))
+			return true;
+	return false;
+}
+
+/* The same with the driver model's, which a probe and a removal hold. */
+static bool bus_take_turn_bound(struct device *dev, enum bus_stage stage)
+{
+	for (; bus_is_turn(to_pvhvm_device(dev), stage); bus_turn_pause())
+		if (device_trylock(dev))
+			return true;
+	return false;
 }
 
 static void bus_for_stage(enum bus_stage stage,
 			  int (*fn)(struct device *dev, void *stage))
 {
-	struct bus_turn turn = { stage, fn };
-
-	bus_for_each_dev(&pvhvm_bus, NULL, &turn, bus_take_turn);
+	bus_for_each_dev(&pvhvm_bus, NULL, &stage, fn);
 }
 
-static int bus_suspend_one(struct device *dev, void *stage)
+static int bus_suspend_one(struct device *dev, void *data)
 {
 	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+	const enum bus_stage *stage = data;
 	struct pvhvm_driver *drv;
 	int err = 0;
 
-	mutex_lock(&pdev->lock);
+	if (!bus_take_turn(pdev, *stage))
+		return 0;
 	if (pdev->live && bus_is_stage(dev, stage)) {
 		drv = to_pvhvm_driver(dev->driver);
 		if (drv->suspend)
@@ -408,12 +418,14 @@ static int bus_end_look(struct device *dev, void *unused)
 	return 0;
 }
 
-static int bus_cancel_one(struct device *dev, void *stage)
+static int bus_cancel_one(struct device *dev, void *data)
 {
 	struct pvhvm_device *pdev = to_pvhvm_device(dev);
+	const enum bus_stage *stage = data;
 	struct pvhvm_driver *drv;
 
-	mutex_lock(&pdev->lock);
+	if (!bus_take_turn(pdev, *stage))
+		return 0;
 	if (pdev->live && bus_is_stage(dev, stage)) {
 		drv = to_pvhvm_driver(dev->driver);
 		if (drv->cancel)
@@ -453,10 +465,12 @@ void bus_forget_backends(void)
 	bus_for_each_dev(&pvhvm_bus, NULL, NULL, bus_forget_one);
 }
 
-static int bus_resume_one(struct device *dev, void *stage)
+static int bus_resume_one(struct device *dev, void *data)
 {
-	/* no probe or remove at the same time; a card's may wait for a disk */
-	device_lock(dev);
+	const enum bus_stage *stage = data;
+
+	if (!bus_take_turn_bound(dev, *stage))
+		return 0;
 	if (bus_is_stage(dev, stage))
 		device_resume_pv(to_pvhvm_device(dev));
 	device_unlock(dev);

@@ -388,7 +388,8 @@ int device_probe_pv(struct pvhvm_device *pdev, struct pvhvm_driver *drv)
 		device_stop(pdev, drv);
 		err = watch_err;
 	}
-	WRITE_ONCE(pdev->unanswered, err == -ETIMEDOUT || watch_err);
+	WRITE_ONCE(pdev->unanswered,
+		   err == -ETIMEDOUT || watch_err == -ETIMEDOUT);
 	if (pdev->unanswered)
 		bus_rescan_later();
 	bus_kick();
@@ -518,18 +519,21 @@ static void device_resume_alone(struct pvhvm_device *pdev, bool leaving)
 }
 
 /*
- * A server that is silent must not cost the guest its disk: what it does not
- * answer is asked again for as long as the guest is to run; what fails otherwise
- * five times.
+ * A server that is silent or full must not cost the guest its disk: what may pass
+ * is asked again for as long as the guest is to run; what fails otherwise, or for
+ * a device that nobody uses, five times. An -EIO while the transport works is
+ * an answer.
  */
 #define DEVICE_RESUME_TRIES	5
 
-static bool device_resumes_again(int err, unsigned int *left)
+static bool device_resumes_again(struct pvhvm_device *pdev, int err,
+				 unsigned int *left)
 {
 	if (!err || err == -ENOENT || err == -ENODEV || comms_broken())
 		return false;
-	return pvhvm_xs_unanswered(err) ? system_state <= SYSTEM_RUNNING :
-					  --*left;
+	if (READ_ONCE(pdev->live) && xs_may_pass(err) && err != -EIO)
+		return system_state <= SYSTEM_RUNNING;
+	return --*left;
 }
 
 void device_resume_pv(struct pvhvm_device *pdev)
@@ -537,7 +541,7 @@ void device_resume_pv(struct pvhvm_device *pdev)
 	unsigned int left = DEVICE_RESUME_TRIES;
 	int err;
 
-	while (device_resumes_again(err = device_try_resume(pdev), &left))
+	while (device_resumes_again(pdev, err = device_try_resume(pdev), &left))
 		ssleep(1);
 	/* not there any more: the scan that follows takes it away */
 	if (err && err != -ENOENT) {

@@ -73,8 +73,14 @@ static bool handshake_wait(struct pvhvm_device *pdev, unsigned int states)
 /* Publish even what is published already: the backend's watch fires. */
 static int handshake_publish(struct pvhvm_device *pdev, enum xenbus_state s)
 {
+	enum xenbus_state was = pdev->state;
+	int err;
+
 	pdev->state = XenbusStateUnknown;
-	return pvhvm_switch_state(pdev, s);
+	err = pvhvm_switch_state(pdev, s);
+	if (err)
+		pdev->state = was;
+	return err;
 }
 
 /* @late: set when the backend does not follow in time. */

@@ -295,6 +295,16 @@ void bus_exit(void);
 /* Somebody may be waiting for devices to settle: look again. */
 void bus_kick(void);
 
+/*
+ * What failed may work later: no answer yet, or no room for what the guest has in
+ * xenstore, which programs share (oxenstored: EQUOTA; the other one says E2BIG
+ * of watches).
+ */
+static inline bool xs_may_pass(int err)
+{
+	return pvhvm_xs_unanswered(err) || err == -ENOSPC || err == -E2BIG;
+}
+
 /* Queue a look at the directory "device". Context: any. */
 void bus_rescan(void);
 
