@@ -22,6 +22,7 @@
 #include "measure.h"
 #include "results.h"
 #include "sysfs.h"
+#include "wholefile.h"
 #include "xen.h"
 
 #define FILE_NAME "pvhvm-bench.tmp"
@@ -82,7 +83,30 @@ static int number(const char *name, const char *s, double min, double max,
 {
 	if (command_number(s, min, max, value))
 		return PVHVM_OK;
-	return why_set(why, PVHVM_USAGE, "--%s wants a number from %g to %g", name, min, max);
+	return why_set(why, PVHVM_USAGE, "--%s wants a number from %.10g to %.10g", name, min, max);
+}
+
+static int whole_number(const char *name, const char *s, double max, double *value,
+			struct why *why)
+{
+	int code = number(name, s, 1, max, value, why);
+
+	if (!code && *value != (int)*value)
+		return why_set(why, PVHVM_USAGE, "--%s wants a whole number", name);
+	return code;
+}
+
+/* A name in a table, and a key in JSON. */
+static int check_label(const char *label, struct why *why)
+{
+	const size_t most = sizeof(((struct variant *)0)->name) - 1;
+
+	for (const char *s = label; *s; s++)
+		if ((unsigned char)*s < ' ' || *s == 127)
+			return why_set(why, PVHVM_USAGE, "--label wants a name in one line");
+	if (!*label || strlen(label) > most)
+		return why_set(why, PVHVM_USAGE, "--label wants 1 to %zu characters", most);
+	return PVHVM_OK;
 }
 
 static int parse(int argc, char **argv, struct options *opt, struct why *why)
@@ -110,23 +134,23 @@ static int parse(int argc, char **argv, struct options *opt, struct why *why)
 		.port = DEFAULT_PORT, .rounds = DEFAULT_ROUNDS,
 		.seconds = DEFAULT_SECONDS, .size = DEFAULT_SIZE_MIB,
 	};
-	while (!code && (c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+	while (!code && (c = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'N': opt->nic = optarg; break;
 		case 'P': opt->peer = optarg; break;
 		case 'D': opt->disk = optarg; break;
 		case 'd': opt->dir = optarg; break;
 		case 'j': opt->json = optarg; break;
-		case 'l': opt->label = optarg; break;
+		case 'l': code = check_label(opt->label = optarg, why); break;
 		case 'o': opt->only = optarg; break;
 		case 'O': opt->overwrite = true; break;
 		case 'c': opt->clock_check = true; break;
-		case 'p': code = number("port", optarg, 1, 65535, &opt->port, why); break;
-		case 'r': code = number("rounds", optarg, 1, 1000, &opt->rounds, why); break;
+		case 'p': code = whole_number("port", optarg, 65535, &opt->port, why); break;
+		case 'r': code = whole_number("rounds", optarg, 1000, &opt->rounds, why); break;
 		case 's': code = number("seconds", optarg, 0.1, 3600, &opt->seconds, why); break;
 		case 'z': code = number("size", optarg, 1, 1 << 20, &opt->size, why); break;
 		case 'h': return command_help(usage);
-		default: return why_set(why, PVHVM_USAGE, "see `pvhvm bench --help`");
+		default: return command_option(c, argv, "bench", why);
 		}
 	}
 	if (code)
@@ -139,6 +163,8 @@ static int parse(int argc, char **argv, struct options *opt, struct why *why)
 		return why_set(why, PVHVM_USAGE, "--disk and --dir exclude each other");
 	if (opt->nic && !opt->peer)
 		return why_set(why, PVHVM_USAGE, "--nic needs --peer");
+	if ((opt->peer && !*opt->peer) || (opt->disk && !*opt->disk) || (opt->dir && !*opt->dir))
+		return why_set(why, PVHVM_USAGE, "--peer, --dir and --disk want a name: is a variable empty?");
 	return PVHVM_OK;
 }
 
@@ -168,6 +194,22 @@ static int choose_rows(struct bench *b, struct why *why)
 		b->rows[i] &= net ? b->opt.peer != NULL : b->opt.disk || b->opt.dir;
 	}
 	return code;
+}
+
+static bool chosen(const struct bench *b, const char *group)
+{
+	for (int i = 0; i < ROWS; i++)
+		if (b->rows[i] && !strncmp(rows[i].name, group, strlen(group)))
+			return true;
+	return false;
+}
+
+static int check_rows(const struct bench *b, struct why *why)
+{
+	if (chosen(b, ""))
+		return PVHVM_OK;
+	return why_set(why, PVHVM_USAGE,
+		       "nothing is left to measure: rows of net want --peer, of disk --dir or --disk, and --overwrite to write");
 }
 
 /* Our address on the way to the peer, as the kernel chooses it. */
@@ -289,19 +331,21 @@ static void on_stop(int sig)
 {
 	const char *path = temporary;
 
+	/* or it would make the file again, and write on */
+	child_stop();
 	if (path)
 		unlink(path);
 	_exit(128 + sig);
 }
 
-static void remove_when_stopped(const char *path)
+static void leave_nothing_when_stopped(void)
 {
+	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
 	struct sigaction stop = { .sa_handler = on_stop };
 
-	temporary = path;
-	sigaction(SIGINT, &stop, NULL);
-	sigaction(SIGTERM, &stop, NULL);
-	sigaction(SIGHUP, &stop, NULL);
+	sigfillset(&stop.sa_mask);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+		sigaction(signals[i], &stop, NULL);
 }
 
 static int check_disk(struct bench *b, struct why *why)
@@ -315,17 +359,20 @@ static int check_disk(struct bench *b, struct why *why)
 		fd = open(b->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
 		if (fd < 0)
 			return why_set(why, PVHVM_FAILED,
-				       "cannot make %s: %s; is another bench running there, or was one killed?",
-				       b->path, strerror(errno));
+				       "cannot make %s: %s%s", b->path, strerror(errno),
+				       errno == EEXIST ? "; is another bench running there, or was one killed?" : "");
 		close(fd);
 		b->path_is_file = true;
-		remove_when_stopped(b->path);
+		temporary = b->path;
 		return PVHVM_OK;
 	}
 	if (!b->opt.disk)
 		return PVHVM_OK;
 	if (stat(b->opt.disk, &st))
 		return why_set(why, PVHVM_NOTHING, "there is no %s", b->opt.disk);
+	if (!S_ISBLK(st.st_mode) && !(S_ISREG(st.st_mode) && st.st_size))
+		return why_set(why, PVHVM_USAGE, "%s is no disk; a file in a folder is measured by --dir",
+			       b->opt.disk);
 	b->path = text_copy(b->opt.disk);
 	for (int i = 0; i < ROWS; i++) {
 		if (!b->rows[i] || strncmp(rows[i].name, "disk.", 5) || !fio_writes(rows[i].name))
@@ -337,11 +384,17 @@ static int check_disk(struct bench *b, struct why *why)
 		}
 		writes |= b->rows[i];
 	}
-	if (!writes)
+	if (check_rows(b, why))
+		return PVHVM_USAGE;
+	if (!chosen(b, "disk."))
 		return PVHVM_OK;
-	fd = open(b->opt.disk, O_RDWR | O_EXCL | O_CLOEXEC);
+	fd = open(b->opt.disk, (writes ? O_RDWR | O_EXCL : O_RDONLY) | O_CLOEXEC);
+	if (fd < 0 && (errno == EACCES || errno == EPERM))
+		return why_set(why, PVHVM_NOT_ROOT, "cannot open %s: %s; run it as root",
+			       b->opt.disk, strerror(errno));
 	if (fd < 0)
-		return why_set(why, PVHVM_REFUSED, "%s is not overwritten: %s%s", b->opt.disk,
+		return why_set(why, PVHVM_REFUSED, "%s is not %s: %s%s", b->opt.disk,
+			       writes ? "overwritten" : "read",
 			       strerror(errno), errno == EBUSY ? "; unmount it, or use --dir" : "");
 	close(fd);
 	return PVHVM_OK;
@@ -350,17 +403,11 @@ static int check_disk(struct bench *b, struct why *why)
 /* Before the first minutes are spent; only what is missing counts. */
 static int check_programs(const struct bench *b, struct why *why)
 {
-	bool fio = false, iperf = false;
-
-	for (int i = 0; i < ROWS; i++) {
-		fio |= b->rows[i] && !strncmp(rows[i].name, "disk.", 5);
-		iperf |= b->rows[i] && !strncmp(rows[i].name, "net.", 4) && strcmp(rows[i].name, "net.rtt");
-	}
-	if (fio && !child_is_installed("fio", why))
+	if (chosen(b, "disk.") && !child_is_installed("fio", why))
 		return PVHVM_NO_PROGRAM;
-	if (iperf && !child_is_installed("iperf3", why))
+	if (chosen(b, "net.tcp_") && !child_is_installed("iperf3", why))
 		return PVHVM_NO_PROGRAM;
-	return PVHVM_OK;
+	return chosen(b, "net.rtt") ? rtt_check(b->opt.peer, b->opt.nic, why) : PVHVM_OK;
 }
 
 static int measure_row(struct bench *b, const struct row *row, double *value, struct why *why)
@@ -477,10 +524,14 @@ static int run(struct bench *b, struct why *why)
 	const char *clock_peer = b->opt.clock_check ? b->opt.peer : NULL;
 	int code = choose_rows(b, why);
 
+	if (!code)
+		code = check_rows(b, why);
 	if (!code && b->opt.peer)
 		code = find_way(b, why);
 	if (!code)
 		code = check_programs(b, why);
+	if (!code && b->opt.json)
+		code = wholefile_check(b->opt.json, why);
 	if (!code)
 		code = check_disk(b, why);
 	if (code)
@@ -504,6 +555,7 @@ int command_bench(int argc, char **argv, struct why *why)
 	struct bench *b = text_alloc(sizeof(*b));
 	int code = parse(argc, argv, &b->opt, why);
 
+	leave_nothing_when_stopped();
 	if (!code)
 		code = run(b, why);
 	if (b->path_is_file)

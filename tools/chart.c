@@ -7,7 +7,8 @@
 
 /* Drawing units; the picture scales with the page. */
 #define WIDTH	420
-#define LABEL	70	/* to the left of the axis */
+#define LABEL	70	/* to the left of the axis, at least */
+#define LETTER	8	/* the width of one, with some to spare */
 #define VALUE	64	/* to the right of it, for the figures */
 #define BAR	18
 #define PITCH	28
@@ -16,21 +17,23 @@
 
 /* Beyond this, the smallest bar would be too short to see on a linear axis. */
 #define LOG_FROM 12.0
+#define LEAST 1e-12
 
 struct axis {
 	bool log;
 	double low, high;
+	int left;
 };
 
 static double place(const struct axis *a, double v)
 {
-	double width = WIDTH - LABEL - VALUE, at;
+	double width = WIDTH - a->left - VALUE, at;
 
 	if (a->log)
 		at = v <= a->low ? 0 : log(v / a->low) / log(a->high / a->low);
 	else
 		at = v / a->high;
-	return LABEL + width * fmin(fmax(at, 0), 1);
+	return a->left + width * fmin(fmax(at, 0), 1);
 }
 
 /* 1, 2 or 5 times a power of ten, at least a third of the way. */
@@ -44,17 +47,22 @@ static double step_for(double high)
 
 static struct axis choose_axis(const struct result *r)
 {
-	struct axis a = { false, 0, 0 };
+	struct axis a = { .left = LABEL };
 	double least = INFINITY;
 
 	for (int i = 0; i < r->nr_variants; i++) {
+		int needs = strlen(r->variants[i].name) * LETTER + 16;
+
+		a.left = needs > a.left ? needs : a.left;
 		a.high = fmax(a.high, r->variants[i].max);
 		if (r->variants[i].min > 0)
 			least = fmin(least, r->variants[i].min);
 	}
 	if (a.high <= 0)
 		a.high = 1;
-	a.log = isfinite(least) && a.high / least > LOG_FROM;
+	/* what is less by far than the greatest would make decades without end */
+	least = fmax(least, a.high * LEAST);
+	a.log = isfinite(least) && least > 0 && a.high / least > LOG_FROM;
 	if (a.log) {
 		/* A decade below the least, so that its bar has a length, too. */
 		a.low = pow(10, floor(log10(least * 0.7)));
@@ -131,11 +139,11 @@ void chart_row(FILE *f, const struct result *r)
 		fputs("<g><title>", f);
 		html_text(f, v->name);
 		fprintf(f, ": median %s, %s to %s, n = %d</title>", median, min, max, v->n);
-		fprintf(f, "<text class=\"name\" x=\"%d\" y=\"%.1f\">", LABEL - 8, y + 13);
+		fprintf(f, "<text class=\"name\" x=\"%d\" y=\"%.1f\">", a.left - 8, y + 13);
 		html_text(f, v->name);
 		fprintf(f, "</text><rect class=\"bar %s\" x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"2\"/>",
-			chart_class(v->name), LABEL, y,
-			fmax(place(&a, v->median) - LABEL, 1), BAR);
+			chart_class(v->name), a.left, y,
+			fmax(place(&a, v->median) - a.left, 1), BAR);
 		if (v->max > v->min)
 			whisker(f, &a, v, y);
 		fprintf(f, "<text class=\"value\" x=\"%.1f\" y=\"%.1f\">%s</text></g>\n",
@@ -149,8 +157,9 @@ void chart_row(FILE *f, const struct result *r)
 static double step_seconds(struct json_object *step)
 {
 	struct json_object *x;
+	double s = json_object_object_get_ex(step, "seconds", &x) ? json_object_get_double(x) : 0;
 
-	return json_object_object_get_ex(step, "seconds", &x) ? json_object_get_double(x) : 0;
+	return isfinite(s) && s > 0 ? s : 0;
 }
 
 static const char *step_name(struct json_object *step)
@@ -160,16 +169,29 @@ static const char *step_name(struct json_object *step)
 	return json_object_object_get_ex(step, "name", &x) && x ? json_object_get_string(x) : "?";
 }
 
+static void shortened(FILE *f, const char *name, size_t most)
+{
+	char text[128];
+
+	if (strlen(name) <= most) {
+		html_text(f, name);
+		return;
+	}
+	text_set(text, most < sizeof(text) ? most : sizeof(text), name);
+	html_text(f, text);
+	fputs("…", f);
+}
+
 void chart_steps(FILE *f, struct json_object *steps)
 {
-	const int width = 1000, most = 520, pitch = 26, bar = 15, per_character = 8;
+	const int width = 1000, most = 520, pitch = 26, bar = 15;
 	int n = json_object_array_length(steps), label = 120;
 	double longest = 0.001, total = 0;
 
 	for (int i = 0; i < n; i++) {
 		struct json_object *step = json_object_array_get_idx(steps, i);
 		double s = step_seconds(step);
-		int needs = strlen(step_name(step)) * per_character + 16;
+		int needs = strlen(step_name(step)) * LETTER + 16;
 
 		label = needs > most ? most : needs > label ? needs : label;
 		longest = fmax(longest, s);
@@ -180,12 +202,14 @@ void chart_steps(FILE *f, struct json_object *steps)
 	for (int i = 0; i < n; i++) {
 		struct json_object *step = json_object_array_get_idx(steps, i);
 		double s = step_seconds(step), y = i * pitch + 4;
-		double w = fmax((width - label - VALUE) * fmax(s, 0) / longest, 1);
+		double w = fmax((width - label - VALUE) * s / longest, 1);
 
-		fprintf(f, "<text class=\"name\" x=\"%d\" y=\"%.1f\">", label - 8, y + 11);
+		fputs("<g><title>", f);
 		html_text(f, step_name(step));
+		fprintf(f, "</title><text class=\"name\" x=\"%d\" y=\"%.1f\">", label - 8, y + 11);
+		shortened(f, step_name(step), (label - 16) / LETTER);
 		fprintf(f, "</text><rect class=\"bar step\" x=\"%d\" y=\"%.1f\" width=\"%.1f\" height=\"%d\" rx=\"2\"/>"
-			"<text class=\"value\" x=\"%.1f\" y=\"%.1f\">%.*f s</text>\n",
+			"<text class=\"value\" x=\"%.1f\" y=\"%.1f\">%.*f s</text></g>\n",
 			label, y, w, bar, label + w + 8, y + 11, s < 10 ? 1 : 0, s);
 	}
 	fprintf(f, "</svg>\n<p class=\"scale\">%.0f s in all</p>\n", total);

@@ -16,6 +16,17 @@
 
 extern char **environ;
 
+/* Whom child_output() waits for, or 0. */
+static volatile pid_t running;
+
+void child_stop(void)
+{
+	if (!running)
+		return;
+	kill(running, SIGKILL);
+	waitpid(running, NULL, 0);
+}
+
 static int reap(pid_t pid)
 {
 	int status;
@@ -148,22 +159,28 @@ static bool collect(struct stream s[2], double seconds)
 }
 
 static int judge(char *const argv[], int status, bool in_time, double seconds,
-		 char *complaint, struct why *why)
+		 const char *complaint, const char *output, struct why *why)
 {
+	int length;
+
 	if (!in_time)
 		return why_set(why, PVHVM_FAILED, "%s did not end within %.0f s and was stopped",
 			       argv[0], seconds);
 	if (!status)
 		return PVHVM_OK;
 	complaint += strspn(complaint, "\n ");
-	complaint[strcspn(complaint, "\n")] = '\0';
-	return why_set(why, PVHVM_FAILED, "%s failed with status %d%s%.300s", argv[0],
-		       status, complaint[0] ? ": " : "", complaint);
+	/* some complain where the result would be */
+	if (!*complaint && *output != '{')
+		complaint = output + strspn(output, "\n ");
+	length = strcspn(complaint, "\n");
+	return why_set(why, PVHVM_FAILED, "%s failed with status %d%s%.*s", argv[0], status,
+		       length ? ": " : "", length < 300 ? length : 300, complaint);
 }
 
 int child_output(char *const argv[], double seconds, char **out, struct why *why)
 {
 	int o[2], e[2], ret, status;
+	sigset_t all, before;
 	struct stream s[2];
 	bool in_time;
 	pid_t pid;
@@ -176,7 +193,11 @@ int child_output(char *const argv[], double seconds, char **out, struct why *why
 		close(o[1]);
 		return why_set(why, PVHVM_FAILED, "cannot make a pipe: %s", strerror(errno));
 	}
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
 	ret = spawn(argv[0], argv, false, o[1], e[1], &pid);
+	running = ret ? 0 : pid;
+	sigprocmask(SIG_SETMASK, &before, NULL);
 	close(o[1]);
 	close(e[1]);
 	if (ret) {
@@ -192,9 +213,10 @@ int child_output(char *const argv[], double seconds, char **out, struct why *why
 	if (!in_time)
 		kill(pid, SIGKILL);
 	status = reap(pid);
+	running = 0;
 	close(o[0]);
 	close(e[0]);
-	ret = judge(argv, status, in_time, seconds, s[1].data, why);
+	ret = judge(argv, status, in_time, seconds, s[1].data, s[0].data, why);
 	free(s[1].data);
 	*out = s[0].data;
 	return ret;

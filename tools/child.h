@@ -36,6 +36,9 @@ int child_start(const char *program, char *const argv[], const char *cgroup_proc
  */
 int child_output(char *const argv[], double seconds, char **out, struct why *why);
 
+/* End what child_output() has started, and wait for its end. For a signal's handler. */
+void child_stop(void);
+
 /* Can it be run? If not, @why says what to install. */
 bool child_is_installed(const char *program, struct why *why);
 

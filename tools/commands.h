@@ -19,6 +19,9 @@ int command_metrics(int argc, char **argv, struct why *why);
 /* Print a usage text; COMMAND_HELPED. */
 int command_help(const char *usage);
 
+/* What getopt_long() has refused, ':' or '?', in one line; PVHVM_USAGE. */
+int command_option(int refused, char **argv, const char *command, struct why *why);
+
 /* A number in a range; false (and @value untouched) if it is none. */
 bool command_number(const char *s, double min, double max, double *value);
 

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "html.h"
+#include "wholefile.h"
 
 static const char style[] =
 	":root{--bg:#fbfbf9;--card:#fff;--ink:#1d2328;--soft:#616b73;--line:#e3e5e3;--grid:#eceeec;"
@@ -37,9 +39,12 @@ static const char style[] =
 	"tr:first-child>th{border-top:0}\nth{font-weight:600}\nth:first-child,td:first-child{text-align:left}\n"
 	"td small{display:block;color:var(--soft)}\n.good{color:var(--pvhvm);font-weight:600}\n";
 
-void html_text(FILE *f, const char *s)
+void html_text(FILE *f, const char *text)
 {
-	for (; *s; s++) {
+	char *copy = text_copy(text);
+
+	text_utf8(copy);
+	for (const char *s = copy; *s; s++) {
 		switch (*s) {
 		case '<': fputs("&lt;", f); break;
 		case '>': fputs("&gt;", f); break;
@@ -48,6 +53,7 @@ void html_text(FILE *f, const char *s)
 		default: fputc(*s, f);
 		}
 	}
+	free(copy);
 }
 
 static const char *host_string(const struct results *r, const char *key)
@@ -59,19 +65,22 @@ static const char *host_string(const struct results *r, const char *key)
 	return json_object_get_string(x);
 }
 
-static void host_part(FILE *f, const char *before, const char *value, const char *after)
+static void host_part(FILE *f, bool *more, const char *before, const char *value,
+		      const char *after)
 {
 	if (!*value)
 		return;
-	fprintf(f, " · %s", before);
+	fprintf(f, "%s%s", *more ? " · " : "", before);
 	html_text(f, value);
 	fputs(after, f);
+	*more = true;
 }
 
 static void write_head(FILE *f, const struct html_report *rep)
 {
 	struct json_object *x;
 	char date[32] = "";
+	bool more = false;
 	struct tm *day;
 	time_t t;
 
@@ -81,18 +90,19 @@ static void write_head(FILE *f, const struct html_report *rep)
 	html_text(f, rep->title);
 	fprintf(f, "</title>\n<style>\n%s</style>\n<main>\n<h1>", style);
 	html_text(f, rep->title);
-	fputs("</h1>\n<p class=\"soft\">pvhvm " PVHVM_VERSION, f);
-	host_part(f, "Xen ", host_string(rep->results, "xen"), "");
-	host_part(f, "guest kernel ", host_string(rep->results, "kernel"), "");
-	host_part(f, "", host_string(rep->results, "cpus"), " vCPUs");
-	host_part(f, "clock ", host_string(rep->results, "clocksource"), "");
+	fputs("</h1>\n<p class=\"soft\">", f);
+	host_part(f, &more, "pvhvm ", host_string(rep->results, "pvhvm"), "");
+	host_part(f, &more, "Xen ", host_string(rep->results, "xen"), "");
+	host_part(f, &more, "guest kernel ", host_string(rep->results, "kernel"), "");
+	host_part(f, &more, "", host_string(rep->results, "cpus"), " vCPUs");
+	host_part(f, &more, "clock ", host_string(rep->results, "clocksource"), "");
 	if (rep->results->host && json_object_object_get_ex(rep->results->host, "time", &x)) {
 		t = json_object_get_int64(x);
 		day = gmtime(&t);
 		/* none if its year is no int */
 		if (day)
 			strftime(date, sizeof(date), "%Y-%m-%d", day);
-		host_part(f, "", date, "");
+		host_part(f, &more, "", date, "");
 	}
 	fputs("</p>\n", f);
 }
@@ -179,7 +189,7 @@ static void write_ratio(FILE *f, double ratio)
 	fprintf(f, "<td%s>%s</td>", ratio >= 1.05 ? " class=\"good\"" : "", text);
 }
 
-static void write_table(FILE *f, const struct results *r, char names[][24], int n,
+static void write_table(FILE *f, const struct results *r, const char **names, int n,
 			bool inkernel)
 {
 	fputs("<h2>All figures</h2>\n<div class=\"card wide\"><table>\n<tr><th>Row</th>", f);
@@ -206,11 +216,9 @@ static void write_table(FILE *f, const struct results *r, char names[][24], int 
 	fputs("</table></div>\n", f);
 }
 
-#define MAX_COLUMNS 8
-
 static void write_figures(FILE *f, const struct results *r)
 {
-	char names[MAX_COLUMNS][24];
+	const char **names = NULL;
 	bool inkernel = false;
 	int n = 0;
 
@@ -221,21 +229,19 @@ static void write_figures(FILE *f, const struct results *r)
 
 			while (k < n && strcmp(names[k], name))
 				k++;
-			if (k == n && n < MAX_COLUMNS)
-				text_set(names[n++], sizeof(names[0]), name);
 			inkernel |= !strcmp(name, "inkernel");
+			if (k < n)
+				continue;
+			names = text_grow(names, n + 1, sizeof(*names));
+			names[n++] = name;
 		}
 	}
 	write_table(f, r, names, n, inkernel);
+	free(names);
 }
 
-int html_write(const struct html_report *rep, const char *file, struct why *why)
+static void write_page(FILE *f, const struct html_report *rep)
 {
-	FILE *f = fopen(file, "we");
-	bool failed;
-
-	if (!f)
-		return why_set(why, PVHVM_FAILED, "cannot write %s: %s", file, strerror(errno));
 	write_head(f, rep);
 	write_tops(f, rep->results);
 	write_rows(f, rep->results, "net.", "Network");
@@ -257,8 +263,21 @@ int html_write(const struct html_report *rep, const char *file, struct why *why)
 		fputs(".</p>\n", f);
 	}
 	fputs("</main>\n</html>\n", f);
-	failed = ferror(f);
-	if (fclose(f) || failed)
-		return why_set(why, PVHVM_FAILED, "cannot write %s: %s", file, strerror(errno));
-	return PVHVM_OK;
+}
+
+int html_write(const struct html_report *rep, const char *file, struct why *why)
+{
+	char *page = NULL;
+	size_t size;
+	FILE *f = open_memstream(&page, &size);
+	int code;
+
+	if (f)
+		write_page(f, rep);
+	if (!f || fclose(f))
+		code = why_set(why, PVHVM_FAILED, "cannot make the report: %s", strerror(errno));
+	else
+		code = wholefile_write(file, page, why);
+	free(page);
+	return code;
 }

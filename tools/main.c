@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
+#include <fcntl.h>
+#include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "sysfs.h"
@@ -70,11 +74,36 @@ static int dispatch(int argc, char **argv, struct why *why)
 		       argv[1]);
 }
 
+int command_option(int refused, char **argv, const char *command, struct why *why)
+{
+	const char *word = argv[optind - 1];
+	char letter[3] = { '-', optopt, '\0' };
+
+	/* one of several letters in a word, which is not behind us yet */
+	if (optopt && strncmp(word, "--", 2))
+		word = letter;
+	return why_set(why, PVHVM_USAGE, refused == ':' ? "%s wants a value; see `pvhvm %s --help`" :
+		       "no option %s; see `pvhvm %s --help`", word, command);
+}
+
+/* Else a file would get the number of one that is closed, and what is said to it. */
+static void hold_standard_files(void)
+{
+	for (int fd = 0; fd <= STDERR_FILENO; fd++)
+		if (fcntl(fd, F_GETFD) < 0)
+			open("/dev/null", O_RDONLY);
+}
+
 int main(int argc, char **argv)
 {
 	struct why why = { "" };
-	int code = dispatch(argc, argv, &why), lost;
+	int code, lost;
 
+	hold_standard_files();
+	/* who reads may go; it is no reason to leave what is begun */
+	signal(SIGPIPE, SIG_IGN);
+	opterr = 0;
+	code = dispatch(argc, argv, &why);
 	if (code && why.text[0])
 		say_err("pvhvm: %s", why.text);
 	lost = say_flush(&why);

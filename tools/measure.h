@@ -39,6 +39,9 @@ int iperf_measure(const char *peer, int port, const char *source, bool receive,
 int rtt_measure(const char *peer, const char *device, double seconds,
 		double *value, struct why *why);
 
+/* May we ping? Asked before anything else is measured. */
+int rtt_check(const char *peer, const char *device, struct why *why);
+
 /**
  * rtt_peer_clock() - the peer's clock minus ours, by ICMP timestamps (IPv4)
  * Return: false if the peer does not tell. Good to a millisecond.

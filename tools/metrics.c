@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <errno.h>
-#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "commands.h"
 #include "devices.h"
 #include "ethstats.h"
 #include "samples.h"
 #include "sysfs.h"
+#include "wholefile.h"
 #include "xen.h"
 
 static const char usage[] =
@@ -21,7 +18,8 @@ static const char usage[] =
 	"Show the drivers' state and counters in Prometheus' text format, for the\n"
 	"textfile collector of its node_exporter.\n"
 	"\n"
-	"  --output FILE  put them into FILE, which is replaced as a whole\n"
+	"  --output FILE  put them into FILE, which is replaced as a whole; - is\n"
+	"                 standard output\n"
 	"  --sysroot DIR  look at a copy of /sys, /proc, /dev and /etc below DIR\n"
 	"\n"
 	"Exit status: 0 they are written, also when pvhvm does not drive this guest;\n"
@@ -245,33 +243,6 @@ static char *collect(void)
 	return text;
 }
 
-/* A reader sees the old file or the new one, never half of it. */
-static int replace(const char *path, const char *text, struct why *why)
-{
-	char *beside = text_printf("%s.XXXXXX", path);
-	int fd = mkostemp(beside, O_CLOEXEC);
-	FILE *out = fd < 0 ? NULL : fdopen(fd, "w");
-	bool fine;
-	int err;
-
-	fine = out && fputs(text, out) >= 0 && !fchmod(fileno(out), 0644);
-	err = errno;
-	if (out && fclose(out) && fine) {
-		fine = false;
-		err = errno;
-	}
-	if (fine && rename(beside, path)) {
-		fine = false;
-		err = errno;
-	}
-	if (!fine && fd >= 0)
-		unlink(beside);
-	free(beside);
-	if (fine)
-		return PVHVM_OK;
-	return why_set(why, PVHVM_FAILED, "cannot write %s: %s", path, strerror(err));
-}
-
 int command_metrics(int argc, char **argv, struct why *why)
 {
 	static const struct option longs[] = {
@@ -280,15 +251,15 @@ int command_metrics(int argc, char **argv, struct why *why)
 		{ "help", no_argument, NULL, 'h' },
 		{ 0 }
 	};
-	const char *output = NULL;
-	int c, code = PVHVM_OK;
+	const char *output = "-";
+	int c, code;
 	char *text;
 
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
 		if (c == 'h')
 			return command_help(usage) == COMMAND_HELPED ? PVHVM_OK : PVHVM_FAILED;
-		if (c == '?')
-			return why_set(why, PVHVM_USAGE, "see `pvhvm metrics --help`");
+		if (c == ':' || c == '?')
+			return command_option(c, argv, "metrics", why);
 		if (c == 'S' && !sysfs_set_root(optarg))
 			return why_set(why, PVHVM_USAGE, "--sysroot: no folder %s", optarg);
 		if (c == 'o')
@@ -297,10 +268,7 @@ int command_metrics(int argc, char **argv, struct why *why)
 	if (optind < argc)
 		return why_set(why, PVHVM_USAGE, "unexpected argument %s", argv[optind]);
 	text = collect();
-	if (output)
-		code = replace(output, text, why);
-	else
-		say_raw(text);
+	code = wholefile_write(output, text, why);
 	free(text);
 	return code;
 }

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +9,7 @@
 #include "child.h"
 #include "persist.h"
 #include "sysfs.h"
+#include "wholefile.h"
 
 static const char header[] =
 	"# Written by `pvhvm switch`, read by `pvhvm switch --boot` (pvhvm-switch.service).\n"
@@ -107,32 +107,19 @@ void persist_free(struct persist *p)
 	memset(p, 0, sizeof(*p));
 }
 
-/* Beside it, then in its place: a crash leaves the old file or the new one. */
-static int replace_file(const char *text, struct why *why)
+static int replace_file(const struct persist *p, const char *text, struct why *why)
 {
 	char *path = sysfs_file(PERSIST_CONF);
 	char *dir = sysfs_file("/etc/pvhvm");
-	char *tmp = text_printf("%s.new", path);
-	int fd, err = 0;
+	int err;
 
 	mkdir(dir, 0755);
-	/* a write that falls short sets no errno */
-	errno = 0;
-	fd = open(tmp, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	if (fd < 0 || write(fd, text, strlen(text)) != (ssize_t)strlen(text) || fsync(fd))
-		err = errno ? errno : ENOSPC;
-	if (fd >= 0)
-		close(fd);
-	if (!err && rename(tmp, path))
-		err = errno;
-	if (err)
-		unlink(tmp);
-	free(tmp);
+	err = wholefile_replace(path, text);
 	free(dir);
 	free(path);
 	if (err)
-		return why_set(why, PVHVM_FAILED, "cannot write %s: %s; use --no-persist to do without",
-			       PERSIST_CONF, strerror(err));
+		return why_set(why, PVHVM_FAILED, "cannot write %s: %s%s", PERSIST_CONF, strerror(err),
+			       p->root ? "" : "; use --no-persist to do without");
 	return PVHVM_OK;
 }
 
@@ -196,7 +183,7 @@ int persist_save(void *arg, struct why *why)
 		free(text);
 		text = next;
 	}
-	code = replace_file(text, why);
+	code = replace_file(p, text, why);
 	free(text);
 	if (code)
 		return code;
@@ -227,7 +214,7 @@ int persist_put_back(void *arg, struct why *why)
 	/* What could not be changed could not be put back, either. */
 	if (!p->changed)
 		return PVHVM_OK;
-	code = p->before ? replace_file(p->before, why) : remove_file(why);
+	code = p->before ? replace_file(p, p->before, why) : remove_file(why);
 	if (code)
 		return code;
 	p->changed = false;

@@ -20,7 +20,7 @@ static const char usage[] =
 	"Put measurements of `pvhvm bench --json` (or of another report) side by side.\n"
 	"\n"
 	"  --json OUT    the merged results; - is standard output\n"
-	"  --html OUT    one HTML file with charts, needs nothing else\n"
+	"  --html OUT    one HTML file with charts, needs nothing else; - likewise\n"
 	"  --steps FILE  JSON [{\"name\": ..., \"seconds\": ...}, ...]: how long each step took\n"
 	"  --title TEXT  headline of the HTML file\n"
 	"\n"
@@ -74,10 +74,10 @@ static void print_table(const struct results *r)
 
 static int load_steps(const char *file, struct json_object **steps, struct why *why)
 {
-	struct json_object *o = json_object_from_file(file), *list;
+	struct json_object *o = json_load(file, why), *list;
 
 	if (!o)
-		return why_set(why, PVHVM_FAILED, "cannot read %s: no such file, or no JSON in it", file);
+		return PVHVM_FAILED;
 	/* Also inside an object, as a report has them. */
 	if (json_object_object_get_ex(o, "steps", &list)) {
 		json_object_get(list);
@@ -111,6 +111,11 @@ static int write_json(const struct results *r, struct json_object *steps,
 	return code;
 }
 
+static bool is_output(const char *option)
+{
+	return option && !strcmp(option, "-");
+}
+
 static int run(int argc, char **argv, const struct options *opt, struct why *why)
 {
 	struct results results = { 0 };
@@ -123,7 +128,7 @@ static int run(int argc, char **argv, const struct options *opt, struct why *why
 		code = load_steps(opt->steps, &steps, why);
 	if (!code) {
 		results_sort(&results);
-		if (!opt->json || strcmp(opt->json, "-"))
+		if (!is_output(opt->json) && !is_output(opt->html))
 			print_table(&results);
 	}
 	if (!code && opt->json)
@@ -154,7 +159,7 @@ int command_report(int argc, char **argv, struct why *why)
 	struct options opt = { 0 };
 	int c;
 
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
 		switch (c) {
 		case 'j': opt.json = optarg; break;
 		case 'H': opt.html = optarg; break;
@@ -163,7 +168,7 @@ int command_report(int argc, char **argv, struct why *why)
 		case 'h':
 			command_help(usage);
 			return PVHVM_OK;
-		default: return why_set(why, PVHVM_USAGE, "see `pvhvm report --help`");
+		default: return command_option(c, argv, "report", why);
 		}
 	}
 	if (optind == argc)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include <errno.h>
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 
 #include "json_text.h"
 #include "results.h"
+#include "wholefile.h"
 
 const struct row rows[ROWS] = {
 	{ "net.tcp_tx", "TCP, guest sends", "Mbit/s", true },
@@ -27,11 +28,13 @@ const struct row *row_find(const char *name)
 	return NULL;
 }
 
-static struct result *get_result(struct results *r, const char *name)
+static struct result *get_result(struct results *r, const char *full)
 {
-	const struct row *row = row_find(name);
+	const struct row *row = row_find(full);
 	struct result *res;
+	char name[sizeof(res->name)];
 
+	text_set(name, sizeof(name), full);
 	for (int i = 0; i < r->n; i++)
 		if (!strcmp(r->v[i].name, name))
 			return &r->v[i];
@@ -39,16 +42,18 @@ static struct result *get_result(struct results *r, const char *name)
 	res = &r->v[r->n++];
 	memset(res, 0, sizeof(*res));
 	text_set(res->name, sizeof(res->name), name);
-	text_set(res->title, sizeof(res->title), row ? row->title : name);
+	text_set(res->title, sizeof(res->title), row ? row->title : full);
 	res->higher_is_better = !row || row->higher_is_better;
 	text_set(res->unit, sizeof(res->unit), row ? row->unit : "");
 	return res;
 }
 
-static struct variant *get_variant(struct result *res, const char *name)
+static struct variant *get_variant(struct result *res, const char *full)
 {
 	struct variant *v;
+	char name[sizeof(v->name)];
 
+	text_set(name, sizeof(name), full);
 	for (int i = 0; i < res->nr_variants; i++)
 		if (!strcmp(res->variants[i].name, name))
 			return &res->variants[i];
@@ -155,41 +160,65 @@ struct json_object *results_json(const struct results *r)
 	return list;
 }
 
-static double number_of(struct json_object *o, const char *key, double def)
+/* false if it is no number, or none that can be compared. */
+static bool to_number(struct json_object *x, double *value)
 {
-	struct json_object *x;
-	double v;
-
-	if (!json_object_object_get_ex(o, key, &x))
-		return def;
-	v = json_object_get_double(x);
-	return isfinite(v) ? v : def;
+	if (!json_object_is_type(x, json_type_double) && !json_object_is_type(x, json_type_int))
+		return false;
+	*value = json_object_get_double(x);
+	return isfinite(*value);
 }
 
-static void load_variant(struct result *res, const char *name, struct json_object *o)
+/* @def if it is not there */
+static bool number_of(struct json_object *o, const char *key, double def, double *value)
 {
-	struct variant *v = get_variant(res, name);
-	struct json_object *list;
+	struct json_object *x;
 
-	if (json_object_object_get_ex(o, "samples", &list) &&
-	    json_object_is_type(list, json_type_array) && json_object_array_length(list)) {
-		for (size_t i = 0; i < json_object_array_length(list); i++)
-			add_sample(v, json_object_get_double(json_object_array_get_idx(list, i)));
-		variant_sum_up(v);
-		return;
+	*value = def;
+	return !json_object_object_get_ex(o, key, &x) || to_number(x, value);
+}
+
+static bool load_samples(struct variant *v, struct json_object *list)
+{
+	double value;
+
+	for (size_t i = 0; i < json_object_array_length(list); i++) {
+		if (!to_number(json_object_array_get_idx(list, i), &value))
+			return false;
+		add_sample(v, value);
 	}
+	variant_sum_up(v);
+	return true;
+}
+
+static bool load_variant(struct result *res, const char *name, struct json_object *o)
+{
+	struct json_object *list;
+	double median, n;
+	struct variant *v;
+
+	if (!json_object_is_type(o, json_type_object))
+		return false;
+	v = get_variant(res, name);
+	if (json_object_object_get_ex(o, "samples", &list) &&
+	    json_object_is_type(list, json_type_array) && json_object_array_length(list))
+		return load_samples(v, list);
+	if (!number_of(o, "median", 0, &median))
+		return false;
 	/* Only sums: alone they are kept, beside samples the median is one more. */
 	if (v->nr_samples || v->n) {
 		if (!v->nr_samples)
 			add_sample(v, v->median);
-		add_sample(v, number_of(o, "median", 0));
+		add_sample(v, median);
 		variant_sum_up(v);
-		return;
+		return true;
 	}
-	v->median = number_of(o, "median", 0);
-	v->min = number_of(o, "min", v->median);
-	v->max = number_of(o, "max", v->median);
-	v->n = number_of(o, "n", 1);
+	v->median = median;
+	if (!number_of(o, "min", median, &v->min) || !number_of(o, "max", median, &v->max) ||
+	    !number_of(o, "n", 1, &n))
+		return false;
+	v->n = fmin(fmax(n, 0), INT_MAX);
+	return true;
 }
 
 static const char *string_of(struct json_object *o, const char *key)
@@ -199,7 +228,8 @@ static const char *string_of(struct json_object *o, const char *key)
 	return json_object_object_get_ex(o, key, &x) ? json_object_get_string(x) : NULL;
 }
 
-static bool load_result(struct results *r, struct json_object *o)
+static int load_result(struct results *r, struct json_object *o, const char *file,
+		       struct why *why)
 {
 	struct json_object *variants;
 	const char *name = string_of(o, "name"), *s;
@@ -207,7 +237,7 @@ static bool load_result(struct results *r, struct json_object *o)
 
 	if (!name || !json_object_object_get_ex(o, "variants", &variants) ||
 	    !json_object_is_type(variants, json_type_object))
-		return false;
+		return why_set(why, PVHVM_FAILED, "%s has a result without name or variants", file);
 	res = get_result(r, name);
 	s = string_of(o, "title");
 	if (s)
@@ -219,17 +249,39 @@ static bool load_result(struct results *r, struct json_object *o)
 	if (s)
 		res->higher_is_better = strcmp(s, "lower");
 	json_object_object_foreach(variants, key, value)
-		load_variant(res, key, value);
-	return true;
+		if (!load_variant(res, key, value))
+			return why_set(why, PVHVM_FAILED, "%s: %s has something that is no number for %s",
+				       file, res->name, key);
+	return PVHVM_OK;
+}
+
+/* Of several hosts what they have in common, and when the first was measured. */
+static void load_host(struct results *r, struct json_object *host)
+{
+	struct json_object *same;
+
+	if (!r->host) {
+		r->host = json_object_get(host);
+		return;
+	}
+	same = json_object_new_object();
+	json_object_object_foreach(r->host, key, value) {
+		struct json_object *other = json_object_object_get(host, key);
+
+		if (!strcmp(key, "time") || json_object_equal(value, other))
+			json_object_object_add(same, key, json_object_get(value));
+	}
+	json_object_put(r->host);
+	r->host = same;
 }
 
 int results_load(struct results *r, const char *file, struct why *why)
 {
-	struct json_object *o = json_object_from_file(file), *list, *host;
-	bool ok = true;
+	struct json_object *o = json_load(file, why), *list, *host;
+	int code = PVHVM_OK;
 
 	if (!o)
-		return why_set(why, PVHVM_FAILED, "cannot read %s: no such file, or no JSON in it", file);
+		return PVHVM_FAILED;
 	if (!json_object_object_get_ex(o, "results", &list) ||
 	    !json_object_is_type(list, json_type_array)) {
 		json_object_put(o);
@@ -237,14 +289,13 @@ int results_load(struct results *r, const char *file, struct why *why)
 			       "%s has no \"results\": give files that pvhvm bench --json or report --json wrote",
 			       file);
 	}
-	for (size_t i = 0; i < json_object_array_length(list) && ok; i++)
-		ok = load_result(r, json_object_array_get_idx(list, i));
-	if (!r->host && json_object_object_get_ex(o, "host", &host))
-		r->host = json_object_get(host);
+	for (size_t i = 0; i < json_object_array_length(list) && !code; i++)
+		code = load_result(r, json_object_array_get_idx(list, i), file, why);
+	if (json_object_object_get_ex(o, "host", &host) &&
+	    json_object_is_type(host, json_type_object))
+		load_host(r, host);
 	json_object_put(o);
-	if (!ok)
-		return why_set(why, PVHVM_FAILED, "%s has a result without name or variants", file);
-	return PVHVM_OK;
+	return code;
 }
 
 static int rank(const char *name)
@@ -315,13 +366,9 @@ int results_write(struct json_object *o, const char *file, struct why *why)
 {
 	const int flags = JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED |
 			  JSON_C_TO_STRING_NOSLASHESCAPE;
+	char *text = text_printf("%s\n", json_object_to_json_string_ext(o, flags));
+	int code = wholefile_write(file, text, why);
 
-	if (!strcmp(file, "-")) {
-		say_raw(json_object_to_json_string_ext(o, flags));
-		say_raw("\n");
-		return PVHVM_OK;
-	}
-	if (json_object_to_file_ext(file, o, flags))
-		return why_set(why, PVHVM_FAILED, "cannot write %s: %s", file, strerror(errno));
-	return PVHVM_OK;
+	free(text);
+	return code;
 }

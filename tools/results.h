@@ -45,7 +45,7 @@ struct result {
 struct results {
 	struct result *v;
 	int n;
-	struct json_object *host;	/* of the first file that has one; or NULL */
+	struct json_object *host;	/* what the files say alike; or NULL */
 };
 
 /* One more sample of a row. */

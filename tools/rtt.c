@@ -77,6 +77,16 @@ static int open_pinger(struct pinger *p, const char *peer, const char *device, s
 	return PVHVM_OK;
 }
 
+int rtt_check(const char *peer, const char *device, struct why *why)
+{
+	struct pinger p;
+	int code = open_pinger(&p, peer, device, why);
+
+	if (!code)
+		close(p.fd);
+	return code;
+}
+
 static bool send_echo(struct pinger *p, uint16_t seq)
 {
 	struct echo e = { .head.un.echo = { .id = htons(p->id), .sequence = htons(seq) } };

@@ -304,11 +304,11 @@ int command_status(int argc, char **argv, struct why *why)
 	bool json = false, elsewhere = false;
 	int c;
 
-	while ((c = getopt_long(argc, argv, "h", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
 		if (c == 'h')
 			return command_help(usage) == COMMAND_HELPED ? PVHVM_OK : PVHVM_FAILED;
-		if (c == '?')
-			return why_set(why, PVHVM_USAGE, "see `pvhvm status --help`");
+		if (c == ':' || c == '?')
+			return command_option(c, argv, "status", why);
 		if (c == 'S' && !sysfs_set_root(optarg))
 			return why_set(why, PVHVM_USAGE, "--sysroot: no folder %s", optarg);
 		json |= c == 'j';

@@ -66,7 +66,7 @@ static int parse(int argc, char **argv, struct options *opt, struct why *why)
 	int c;
 
 	opt->wait = WAIT_DEFAULT;
-	while ((c = getopt_long(argc, argv, "hn", longs, NULL)) != -1) {
+	while ((c = getopt_long(argc, argv, ":hn", longs, NULL)) != -1) {
 		switch (c) {
 		case 'n': opt->dry_run = true; break;
 		case 'j': opt->json = true; break;
@@ -94,7 +94,7 @@ static int parse(int argc, char **argv, struct options *opt, struct why *why)
 				return why_set(why, PVHVM_USAGE, "--sysroot: no folder %s", optarg);
 			break;
 		case 'h': return command_help(usage);
-		default: return why_set(why, PVHVM_USAGE, "see `pvhvm switch --help`");
+		default: return command_option(c, argv, "switch", why);
 		}
 	}
 	if (optind < argc)
@@ -105,6 +105,8 @@ static int parse(int argc, char **argv, struct options *opt, struct why *why)
 	     opt->all_nics || opt->all_disks))
 		return why_set(why, PVHVM_USAGE, "--boot, --root and --forget stand alone: devices come from %s",
 			       PERSIST_CONF);
+	if (opt->root && opt->no_persist)
+		return why_set(why, PVHVM_USAGE, "--root is for the next boot: it cannot be had with --no-persist");
 	if (!opt->nr_nics && !opt->nr_disks && !opt->all_nics && !opt->all_disks && !opt->boot)
 		opt->all_nics = opt->all_disks = true;
 	return PVHVM_OK;

@@ -12,6 +12,9 @@
 /* Small enough that a tty which polls as writable takes it without waiting. */
 #define CHUNK 256
 
+/* How long who does not read holds up the end of a switch. */
+#define LOST_MS 2000
+
 struct queue {
 	char *data;
 	size_t len;
@@ -209,7 +212,7 @@ static int flush(int fd)
 {
 	struct queue *q = &queues[fd];
 
-	drain(fd, 2000);
+	drain(fd, may_be_lost ? LOST_MS : -1);
 	if (q->len && !q->err)
 		q->err = ETIME;
 	free(q->data);

@@ -52,7 +52,10 @@ void say(const char *fmt, ...);
 void say_quiet(bool quiet);		/* drop say() lines: --json is in use */
 void say_may_be_lost(void);		/* from now on what nobody reads is no failure */
 
-/* Waits up to two seconds for the reader; PVHVM_FAILED, and a line, if he is gone. */
+/*
+ * Waits for the reader, after say_may_be_lost() two seconds at most; PVHVM_FAILED,
+ * and a line, if he is gone.
+ */
 int say_flush(struct why *why);
 
 /* A progress or warning line on standard error; same queueing rules. */

@@ -6,6 +6,7 @@ show it; `write-hook` plays the kernel when an attribute is written. The
 network is real: two veth pairs, whose far ends sit on one bridge in a second
 namespace, as the tap and the vif of a guest do in the host.
 """
+import contextlib
 import json
 import os
 import pathlib
@@ -28,6 +29,19 @@ MAC2 = "00:16:3e:01:02:04"
 def run(*args, check=True):
     return subprocess.run([str(a) for a in args], check=check, text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+@contextlib.contextmanager
+def tiny_disk(place):
+    """A folder with room for one page more."""
+    place = pathlib.Path(place) / "small"
+    place.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", place)
+    try:
+        (place / "ballast").write_text("x" * 4096)
+        yield place
+    finally:
+        run("umount", place)
 
 
 class Tree:

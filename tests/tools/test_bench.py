@@ -1,13 +1,17 @@
 # SPDX-License-Identifier: GPL-2.0-only
-"""pvhvm bench, with real and with make-believe fio and iperf3; pvhvm report."""
-import html.parser
+"""pvhvm bench, with real and with make-believe fio and iperf3."""
 import json
+import os
+import pathlib
+import shutil
+import signal
 import subprocess
+import tempfile
 import time
 
 import pytest
 
-from fakeguest import run
+from fakeguest import PVHVM
 
 FIO = """#!/bin/sh
 [ "$1" != --version ] || exit 0
@@ -37,7 +41,6 @@ def programs(tmp_path, monkeypatch):
     for name, text in (("fio", FIO), ("iperf3", IPERF)):
         (bindir / name).write_text(text.format(log=log, busy=tmp_path / "busy"))
         (bindir / name).chmod(0o755)
-    import os
     monkeypatch.setenv("PATH", f"{bindir}:{os.environ['PATH']}")
     return log
 
@@ -144,120 +147,87 @@ def test_the_real_programs(tree, net, tmp_path):
     assert o["settings"]["nic"] == "eth0"
 
 
-def bench_file(path, variant, factor, samples=True):
-    results = []
-    for name, unit, better, base in (("net.tcp_tx", "Mbit/s", "higher", 10),
-                                     ("net.rtt", "us", "lower", 1000),
-                                     ("disk.randread_4k_qd32", "IOPS", "higher", 30),
-                                     ("own.row", "things", "higher", 5)):
-        v = base * factor if better == "higher" else base / factor
-        s = [v * 0.9, v, v * 1.2]
-        d = {"median": v, "min": s[0], "max": s[2], "n": 3}
-        if samples:
-            d["samples"] = s
-        results.append({"name": name, "unit": unit, "better": better, "variants": {variant: d}})
-    path.write_text(json.dumps({"host": {"kernel": "6.1 <x>", "xen": "4.17"}, "results": results}))
-    return path
+@pytest.mark.parametrize("args, says", [
+    (["--dir", ".", "--only", "net"], "nothing is left to measure"), (["--dir", ".", "--only", ""], "nothing is left to measure"),
+    (["--dir", ""], "is a variable empty?"), (["--dir", ".", "--label", ""], "--label wants 1 to 23"),
+    (["--dir", ".", "--label", "x" * 24], "--label wants 1 to 23"), (["--dir", ".", "--label", "a\nb"], "in one line"),
+    (["--dir", ".", "--rounds", "2.5"], "a whole number"), (["--dir", ".", "--size", "0"], "from 1 to 1048576"),
+    (["--disk", "."], "is no disk"), (["--disk", "/dev/null"], "is no disk"),
+    (["--nope"], "no option --nope"), (["--dir"], "--dir wants a value"), (["-x"], "no option -x"),
+])
+def test_arguments_that_measure_nothing(tree, programs, tmp_path, args, says):
+    """One line each, and no file."""
+    p = tree.pvhvm("bench", *args, cwd=tmp_path, check=2)
+    assert says in p.stderr and p.stderr.count("\n") == 1 and not p.stdout
+    assert not programs.exists() and not (tmp_path / "pvhvm-bench.tmp").exists()
 
 
-@pytest.fixture
-def files(tmp_path):
-    return [bench_file(tmp_path / "p.json", "pvhvm", 40),
-            bench_file(tmp_path / "e.json", "emulated", 1),
-            bench_file(tmp_path / "i.json", "inkernel", 32, samples=False)]
+def test_only_writing_rows_without_leave(tree, programs, tmp_path):
+    dev = tmp_path / "device"
+    dev.write_bytes(bytes(4096))
+    p = tree.pvhvm("bench", "--disk", dev, "--only", "disk.write_1m_qd4", check=2)
+    assert "left out" in p.stderr and "nothing is left to measure" in p.stderr
 
 
-def test_report_merges(tree, files, tmp_path):
-    again = bench_file(tmp_path / "e2.json", "emulated", 2)
-    p = tree.pvhvm("report", *files, again, "--json", "-", check=0)
-    o = json.loads(p.stdout)
-    tx = o["results"][0]
-    assert tx["name"] == "net.tcp_tx" and list(tx["variants"]) == ["emulated", "inkernel", "pvhvm"]
-    assert tx["variants"]["emulated"]["n"] == 6 and tx["variants"]["emulated"]["max"] == 24
-    assert tx["variants"]["inkernel"] == {"median": 320, "min": 288, "max": 384, "n": 3}
-    assert o["results"][-1]["name"] == "own.row" and o["host"]["xen"] == "4.17"
-    # A report can be reported again and stays what it is.
-    merged = tmp_path / "m.json"
-    merged.write_text(p.stdout)
-    assert json.loads(tree.pvhvm("report", merged, "--json", "-", check=0).stdout) == o
+def test_place_for_the_results_is_looked_at_first(tree, programs, tmp_path):
+    for place in ("/nonexistent/x.json", tmp_path, ""):
+        p = tree.pvhvm("bench", "--dir", tmp_path, "--json", place, check=1)
+        assert "cannot write" in p.stderr and p.stderr.count("\n") == 1
+    assert not programs.exists()
 
 
-def test_report_table(tree, files):
-    p = tree.pvhvm("report", *files, check=0)
-    line = [ln for ln in p.stdout.splitlines() if ln.startswith("net.tcp_tx")][0].split()
-    assert line[1:] == ["Mbit/s", "10.0", "320", "400", "40x", "1.25x"]
-    line = [ln for ln in p.stdout.splitlines() if ln.startswith("net.rtt")][0].split()
-    assert line[-2:] == ["40x", "1.25x"]
+def test_without_leave(tree, programs, tmp_path):
+    """Not root: said as such, before anything is measured."""
+    with tempfile.TemporaryDirectory() as place:
+        os.chmod(place, 0o755)
+        for program in (PVHVM, tmp_path / "bin/fio"):
+            shutil.copy(program, place)
+        dev = pathlib.Path(place) / "device"
+        dev.write_bytes(bytes(4096))
+        dev.chmod(0o600)
+        p = subprocess.run(["setpriv", "--reuid", "65534", "--clear-groups", f"{place}/pvhvm", "bench", "--disk", dev, "--rounds", "1"],
+                           env={"PATH": f"{place}:{os.environ['PATH']}"}, capture_output=True, text=True)
+    assert p.returncode == 3 and "run it as root" in p.stderr and not programs.exists(), p
 
 
-class Checker(html.parser.HTMLParser):
-    """Well nested, and nothing fetched from anywhere."""
-    VOID = {"meta", "line", "path", "rect", "br", "link", "img"}
-
-    def __init__(self):
-        super().__init__()
-        self.open, self.tags = [], []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        assert not {"src", "href", "xlink:href"} & {a for a, _ in attrs}
-        if tag not in self.VOID:
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag, attrs):
-        self.tags.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
+def test_what_fio_says_elsewhere_is_quoted(tree, programs, tmp_path):
+    (tmp_path / "bin/fio").write_text("#!/bin/sh\necho 'fio: Permission denied'\nexit 1\n")
+    p = tree.pvhvm("bench", "--dir", tmp_path, "--only", "disk.read_1m_qd4", "--rounds", "1", check=1)
+    assert "status 1: fio: Permission denied" in p.stderr
 
 
-def test_report_html(tree, files, tmp_path):
-    steps = tmp_path / "steps.json"
-    steps.write_text(json.dumps([{"name": "boot <guest>", "seconds": 42.5}, {"name": "switch", "seconds": 0.1}]))
-    out = tmp_path / "r.html"
-    tree.pvhvm("report", *files, "--html", out, "--steps", steps, "--title", "A <b> & \"c\"", check=0)
-    text = out.read_text()
-    c = Checker()
-    c.feed(text)
-    assert not c.open and c.tags.count("svg") == 5
-    assert "http" not in text and "url(" not in text and "@import" not in text
-    assert "A &lt;b&gt; &amp; &quot;c&quot;" in text and "6.1 &lt;x&gt;" in text
-    assert "boot &lt;guest&gt;" in text and "prefers-color-scheme:dark" in text
-    assert "nan" not in text.lower().replace("pvhvm", "") and "inf\"" not in text
+@pytest.mark.parametrize("sig", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT])
+def test_stopped_it_leaves_nothing(tree, programs, tmp_path, sig):
+    """Neither its file, nor a fio that would make it again."""
+    (tmp_path / "bin/fio").write_text(f"#!/bin/sh\n[ \"$1\" != --version ] || exit 0\necho $$ >{tmp_path}/pid\nexec sleep 60\n")
+    p = subprocess.Popen([PVHVM, "bench", "--dir", tmp_path, "--only", "disk"], stderr=subprocess.DEVNULL,
+                         env=dict(os.environ, PVHVM_SYSROOT=str(tree.root)))
+    pid = tmp_path / "pid"
+    for _ in range(200):
+        if pid.exists() and pid.read_text().strip():
+            break
+        time.sleep(0.05)
+    assert (tmp_path / "pvhvm-bench.tmp").exists()
+    p.send_signal(sig)
+    assert p.wait(10) == 128 + sig
+    assert not os.path.exists(f"/proc/{pid.read_text().strip()}")
+    assert not (tmp_path / "pvhvm-bench.tmp").exists()
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", '{"results": 5}', '{"results": [{}]}',
-                                  '{"results": [{"name": "x", "variants": 3}]}'])
-def test_report_bad_input(tree, tmp_path, text):
-    bad = tmp_path / "bad.json"
-    bad.write_text(text)
-    p = tree.pvhvm("report", bad, check=1)
-    assert "bad.json" in p.stderr and p.stderr.count("\n") == 1
+def test_reader_that_goes(tree, programs, tmp_path):
+    """The results are in their file all the same, the file that was measured is gone, and the status says that a reader has missed something."""
+    out = tmp_path / "out.json"
+    command = f"{{ {PVHVM} bench --dir {tmp_path} --rounds 1 --json {out}; echo $? >{tmp_path}/code; }} | true"
+    p = subprocess.run(["sh", "-c", command], env=dict(os.environ, PVHVM_SYSROOT=str(tree.root)), capture_output=True, text=True)
+    assert "cannot write standard output: Broken pipe" in p.stderr
+    assert (tmp_path / "code").read_text() == "1\n"
+    assert len(json.loads(out.read_text())["results"]) == 5 and not (tmp_path / "pvhvm-bench.tmp").exists()
 
 
-def test_report_null(tree, tmp_path):
-    """Values that are not there: in the host, and a step without a name."""
-    odd, steps, out = tmp_path / "odd.json", tmp_path / "steps.json", tmp_path / "o.html"
-    odd.write_text('{"host": {"xen": null, "kernel": null, "time": 9e18, "emulation": null}, "results": []}')
-    steps.write_text('[{"name": null, "seconds": null}, {"name": "boot", "seconds": 2}, null]')
-    tree.pvhvm("report", odd, "--html", out, "--steps", steps, check=0)
-    assert "boot" in out.read_text()
-
-
-def test_report_odd_numbers(tree, tmp_path):
-    odd = tmp_path / "odd.json"
-    odd.write_text(json.dumps({"results": [
-        {"name": "net.tcp_tx", "variants": {"pvhvm": {"median": 0, "min": 0, "max": 0, "n": 1}}},
-        {"name": "b", "variants": {}},
-        {"name": "c", "variants": {"a" * 99: {"median": -5}, "emulated": {"median": 1e12}}},
-        {"name": "d", "variants": {"x": {}, "y": {"median": 1e-9, "max": 1e9}}}]}))
-    tree.pvhvm("report", odd, "--html", tmp_path / "o.html", check=0)
-    assert run("test", "-s", tmp_path / "o.html")
-
-
-def test_report_missing_files(tree, files, tmp_path):
-    assert "cannot read" in tree.pvhvm("report", tmp_path / "no.json", check=1).stderr
-    p = tree.pvhvm("report", files[0], "--html", tmp_path / "no/x.html", check=1)
-    assert "cannot write" in p.stderr
-    p = tree.pvhvm("report", files[0], "--steps", files[0], check=1)
-    assert "no list of steps" in p.stderr
+def test_closed_output(tree, tmp_path):
+    """What is said goes nowhere, and into no file that got the number of the closed one; the status says so."""
+    tree.xen()
+    for command in ("status", "metrics", "switch --help"):
+        p = subprocess.run(["sh", "-c", f"exec {PVHVM} {command} >&-"], env=dict(os.environ, PVHVM_SYSROOT=str(tree.root)),
+                           capture_output=True, text=True)
+        assert p.returncode == 1 and "cannot write standard output" in p.stderr, (command, p)

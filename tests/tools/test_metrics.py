@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from fakeguest import MAC, PVHVM
+from fakeguest import MAC, PVHVM, tiny_disk
 
 LABELS = r'[a-z_]+="(?:[^"\\\n]|\\["\\n])*"'
 SAMPLE = re.compile(rf"([a-z_][a-z0-9_]*)(?:\{{({LABELS}(?:,{LABELS})*)\}})? (-?[0-9.e+]+)")
@@ -153,15 +153,29 @@ def test_no_folder(tree):
 def test_full_disk(tree, tmp_path):
     """The old file stays as it was, and nothing is left beside it."""
     full(tree)
-    place = tmp_path / "small"
-    place.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8k", "tmpfs", place], check=True)
-    try:
+    with tiny_disk(tmp_path) as place:
         (place / "pvhvm.prom").write_text("old\n")
-        (place / "ballast").write_text("x" * 4096)
         p = tree.pvhvm("metrics", "--output", place / "pvhvm.prom", check=1)
         assert "No space left" in p.stderr and p.stderr.count("\n") == 1
         assert (place / "pvhvm.prom").read_text() == "old\n"
         assert sorted(f.name for f in place.iterdir()) == ["ballast", "pvhvm.prom"]
-    finally:
-        subprocess.run(["umount", place], check=True)
+
+
+def test_what_is_no_file_stays(tree, tmp_path):
+    """A device and a pipe are written to, a link leads to what is replaced, - is standard output."""
+    full(tree)
+    device, pipe, link, real = (tmp_path / name for name in ("device", "pipe", "link", "real"))
+    os.mknod(device, 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+    tree.pvhvm("metrics", "--output", device, check=0)
+    assert stat.S_ISCHR(device.stat().st_mode)
+    os.mkfifo(pipe)
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE, text=True)
+    tree.pvhvm("metrics", "--output", pipe, check=0)
+    assert parse(reader.communicate(timeout=10)[0]) and stat.S_ISFIFO(pipe.stat().st_mode)
+    real.write_text("old\n")
+    real.chmod(0o640)
+    link.symlink_to("real")
+    tree.pvhvm("metrics", "--output", link, check=0)
+    assert link.is_symlink() and parse(real.read_text()) and stat.S_IMODE(real.stat().st_mode) == 0o640
+    for name in ("-", "/dev/stdout"):
+        assert parse(tree.pvhvm("metrics", "--output", name, check=0).stdout)
