@@ -166,11 +166,13 @@ def test_xvd_names_are_emulated_too(tree):
     ("switch", "--wait", "x"), ("switch", "--wait", "0"), ("switch", "--boot", "--forget"),
     ("switch", "--boot", "--nic", "eth0"), ("switch", "--sysroot", "/nonexistent"),
     ("metrics", "--frob"), ("metrics", "extra"), ("metrics", "--output"),
-    ("bench", "--frob"), ("report",), ("bench", "--rounds", "0"),
+    ("bench", "--frob"), ("report",), ("bench", "--rounds", "0"), ("switch", "--root", "--no-persist"),
 ])
 def test_usage(tree, args):
+    """One line, behind the usage when there is no command at all."""
     p = tree.pvhvm(*args, check=2)
-    assert p.stderr and not p.stdout
+    assert p.stderr.splitlines()[-1].startswith("pvhvm: ") and not p.stdout
+    assert not args or p.stderr.count("\n") == 1
 
 
 @pytest.mark.parametrize("args", [
