@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from fakeguest import PVHVM
+from fakeguest import PVHVM, run
 
 FIO = """#!/bin/sh
 [ "$1" != --version ] || exit 0
@@ -129,7 +129,10 @@ def test_the_real_programs(tree, net, tmp_path):
     server = subprocess.Popen(["ip", "netns", "exec", net.host, "iperf3", "-s"],
                               stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        time.sleep(0.5)
+        for _ in range(200):
+            if ":5201 " in run("ip", "netns", "exec", net.host, "ss", "-ltn").stdout:
+                break
+            time.sleep(0.1)
         out = tmp_path / "o.json"
         # fio has its own thoughts about a colon
         folder = tmp_path / "a:b"

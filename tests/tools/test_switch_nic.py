@@ -313,22 +313,23 @@ def test_no_carrier_in_an_undo(one):
     assert same(net, before) and upper_picture(net) == upper
 
 
+def signal_at(tree, condition, number):
+    """The command gets a signal when it writes to such an attribute."""
+    hook = tree.root / "write-hook"
+    hook.write_text(hook.read_text().replace("sys.exit(", f"import os\nif {condition}:\n    open({str(tree.root / 'signalled')!r}, 'w').close()\n"
+                                                          f"    os.kill(os.getppid(), {int(number)})\nsys.exit("))
+
+
 def test_hangup_does_not_stop_it(one):
     """As when the ssh session runs over that very NIC, with nobody reading."""
     tree, net = one
     r, w = os.pipe()
     os.close(r)
-    p = subprocess.Popen(["ip", "netns", "exec", net.guest, PVHVM, "switch"],
-                         env=dict(os.environ, PVHVM_SYSROOT=str(tree.root)),
-                         stdout=w, stderr=w)
+    signal_at(tree, "sys.argv[1].endswith('/remove')", signal.SIGHUP)
+    p = subprocess.run(["ip", "netns", "exec", net.guest, PVHVM, "switch"],
+                       env=dict(os.environ, PVHVM_SYSROOT=str(tree.root)), stdout=w, stderr=w)
     os.close(w)
-    sent = 0
-    while p.poll() is None:
-        if "eth0-emu" in net.g("link"):
-            p.send_signal(signal.SIGHUP)
-            sent += 1
-        time.sleep(0.02)
-    assert p.returncode == 0 and sent
+    assert p.returncode == 0 and (tree.root / "signalled").exists()
     assert tree.writes()[-1].endswith("unplug nics")
 
 
@@ -351,15 +352,9 @@ def test_full_pipe_does_not_stop_it(one):
     assert tree.writes()[-1].endswith("unplug nics")
 
 
-def terminate_at(tree, condition):
-    """The command gets a SIGTERM when it writes to such an attribute."""
-    hook = tree.root / "write-hook"
-    hook.write_text(hook.read_text().replace("sys.exit(", f"import os\nif {condition}:\n    os.kill(os.getppid(), 15)\nsys.exit("))
-
-
 def test_terminate_is_undone(one):
     tree, net = one
-    terminate_at(tree, "sys.argv[1].endswith('/remove')")
+    signal_at(tree, "sys.argv[1].endswith('/remove')", signal.SIGTERM)
     before = picture(net)
     p = tree.pvhvm("switch", netns=net.guest, check=1)
     assert "stopped by Terminated before" in p.stderr
@@ -369,7 +364,7 @@ def test_terminate_is_undone(one):
 def test_terminate_after_the_unplug_changes_nothing(one):
     """There is nothing to go back to."""
     tree, net = one
-    terminate_at(tree, "sys.argv[2] == 'nics'")
+    signal_at(tree, "sys.argv[2] == 'nics'", signal.SIGTERM)
     p = tree.pvhvm("switch", netns=net.guest, check=0)
     assert "eth0 is now PV" in p.stdout
 

@@ -60,15 +60,16 @@ class Fake:
 
     def storm(self, seconds):
         """Events for nothing: how many were sent, and what they cost, as a share of one CPU of the guest's."""
-        measure = "xl list guest | awk 'END { print $6 }'; "
+        measure = "xl list guest | awk 'END { print $6 }'; cut -d' ' -f1 /proc/uptime; "
         idle = self._numbers(f"{measure} sleep {seconds}; {measure}")
         self.deed("storm")
         busy = self._numbers("until [ -s /run/fake.storm ]; do sleep 0.5; done; "
                              f"{measure} cat /run/fake.storm; sleep {seconds}; {measure} cat /run/fake.storm")
         self.deed()
-        before, during = (idle[1] - idle[0]) / seconds, (busy[2] - busy[0]) / seconds
-        print(f"{busy[3] - busy[1]:.0f} events sent in {seconds} s: {during:.2f} of a CPU used, {before:.2f} before")
-        return busy[3] - busy[1], during - before
+        before = (idle[2] - idle[0]) / (idle[3] - idle[1])
+        during = (busy[3] - busy[0]) / (busy[4] - busy[1])
+        print(f"{busy[5] - busy[2]:.0f} events sent in {seconds} s: {during:.2f} of a CPU used, {before:.2f} before")
+        return busy[5] - busy[2], during - before
 
     def _numbers(self, command):
         return [float(word) for word in self.bed.dom0(command, stall=60).out.split()]

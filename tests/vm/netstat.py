@@ -26,6 +26,15 @@ def grown(guest, name, command):
     return {key: after[key] - before[key] for key in after}
 
 
+def listening(port):
+    """A command for dom0 that ends when somebody listens there."""
+    return f"i=0; until ss -ltn | grep -q ':{port} '; do i=$((i + 1)); [ $i -lt 150 ] || exit 1; sleep 0.2; done"
+
+
+def serve_iperf(guest):
+    guest.bed.dom0(f"pidof iperf3 >/dev/null || iperf3 -s -D; {listening(5201)}", stall=60)
+
+
 def domid(guest):
     return guest.bed.xl("domid guest").out.strip()
 

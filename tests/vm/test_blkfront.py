@@ -24,7 +24,8 @@ def switch_by_hand(guest, vbd="vbd-768", disk="sda"):
 
 def back(guest, vbd="vbd-768", disk="sda"):
     """Hold again and bring the emulated disk back."""
-    guest.sh(f"echo 1 >/sys/bus/pvhvm/devices/{vbd}/hold")
+    # whoever looks at a new disk has it open for a moment
+    guest.wait(f"{{ echo 1 >/sys/bus/pvhvm/devices/{vbd}/hold; }} 2>/dev/null")
     guest.clean_up()
     guest.sh("for h in /sys/class/scsi_host/*/scan; do echo '- - -' >$h; done", stall=120)
     guest.wait(f"[ -b /dev/{disk} ]")

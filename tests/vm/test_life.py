@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from netstat import serve_iperf
 from test_blkfront import switch_by_hand
 from test_netfront import DOM0, pv_up
 from test_platform import free_kilobytes, lost_kilobytes
@@ -39,7 +40,7 @@ def test_cpu_hotplug_under_load(guest):
     pv_up(guest)
     guest.load("blkfront")
     dev = "/dev/" + switch_by_hand(guest)
-    guest.bed.dom0("pidof iperf3 >/dev/null || iperf3 -s -D")
+    serve_iperf(guest)
     guest.sh(LOAD)
     start_stream(guest)
     start_fio(guest, dev, 60)
@@ -91,7 +92,7 @@ def test_unbind_bind_under_load(guest):
     guest.sh("ip neigh flush all")
     pv_up(guest)
     unplug_nics(guest)
-    guest.bed.dom0("pidof iperf3 >/dev/null || iperf3 -s -D")
+    serve_iperf(guest)
     guest.sh(LOAD)
     start_stream(guest)
     before = counts(guest)

@@ -81,8 +81,12 @@ def test_queues_on_their_cpus(guest):
     row = rf"^\s*{irq}:\s+(\d+)\s+(\d+)"
     before = re.search(row, guest.read("/proc/interrupts"), re.M).groups()
     guest.sh(f"taskset 1 ping -c 5 -i 0.2 {DOM0}")
-    iperf(guest, "-R", "-P", "4")
-    after = re.search(row, guest.read("/proc/interrupts"), re.M).groups()
+    # by their hashes all streams may take the other queue
+    for _ in range(8):
+        iperf(guest, "-R", "-P", "4")
+        after = re.search(row, guest.read("/proc/interrupts"), re.M).groups()
+        if after != before:
+            break
     assert int(after[1]) > int(before[1]) and int(after[0]) <= int(before[0]) + 1
 
 

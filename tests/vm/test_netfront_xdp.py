@@ -5,7 +5,7 @@ import re
 import pytest
 
 import guestmodules
-from netstat import DOM0, frontend, grown, stats, total
+from netstat import DOM0, frontend, grown, serve_iperf, stats, total
 from test_netfront import iperf, pv_up, start_iperf
 
 pytestmark = pytest.mark.wide
@@ -117,7 +117,7 @@ def test_stock_program(guest):
 def test_attach_and_detach_under_traffic(guest, xdp):
     name = pv_up(guest)
     ports = guest.numbers("ports")["used"]
-    guest.bed.dom0("pidof iperf3 >/dev/null || iperf3 -s -D")
+    serve_iperf(guest)
     start_iperf(guest, name, 120, "-R")
     guest.sh(f"(ping -f {DOM0} >/dev/null 2>&1 &)")
     for what in ("pass", "off", "echo", "bounce", "off"):

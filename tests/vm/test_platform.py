@@ -209,6 +209,13 @@ def timers(guest):
     return names, xen, apic
 
 
+def play_ball(guest):
+    """Two CPUs wait for each other 500 times."""
+    guest.sh("cd /tmp; rm -f there back; mkfifo there back; (timeout 60 taskset -c 1 sh -c 'while read x <&3; do echo $x >&4; done' "
+             "3<>there 4<>back &); taskset -c 0 sh -c 'i=0; while [ $i -lt 500 ]; do echo x >&3; read y <&4; "
+             "i=$((i + 1)); done' 3<>there 4<>back; rm there back", stall=120)
+
+
 def test_ticks_by_xens_timer(guest):
     """The kernel's ticks come from Xen while we are there, also on a CPU that went and came back."""
     before = timers(guest)[0]
@@ -223,10 +230,12 @@ def test_ticks_by_xens_timer(guest):
         assert apic_after[cpu] - apic[cpu] < 5
     # CPUs that wait for each other for moments do not set their ticks anew
     saved = guest.numbers("timer")["saved"]
-    guest.sh("cd /tmp; rm -f there back; mkfifo there back; (timeout 60 taskset -c 1 sh -c 'while read x <&3; do echo $x >&4; done' "
-             "3<>there 4<>back &); taskset -c 0 sh -c 'i=0; while [ $i -lt 500 ]; do echo x >&3; read y <&4; "
-             "i=$((i + 1)); done' 3<>there 4<>back; rm there back", stall=120)
-    print("timer:", guest.platform("timer"))
+    # on a busy host a moment may be longer than a tick
+    for _ in range(5):
+        play_ball(guest)
+        print("timer:", guest.platform("timer"))
+        if guest.numbers("timer")["saved"] - saved > 10:
+            break
     assert guest.numbers("timer")["saved"] - saved > 10
     guest.unload("platform")
     assert timers(guest)[0] == before

@@ -5,6 +5,7 @@ import pathlib
 import pytest
 
 import guestmodules
+from hotplug import quick_disks
 from netstat import DOM0, backend
 from test_blkfront import back, switch_by_hand
 from test_netfront import pv_up
@@ -127,6 +128,7 @@ def test_xl_reboot(guest):
     boot = guest.read("/proc/sys/kernel/random/boot_id")
     old = guest.bed.dom0("xl domid guest").out.strip()
     guest.bed.offer_tools()
+    quick_disks(guest.bed)
     told_to_stop(guest, "xl reboot guest")
     guest.bed.dom0(f"i=0; until new=$(xl domid guest 2>/dev/null) && [ $new != {old} ]; do i=$((i + 1)); [ $i -lt 120 ] || exit 1; "
                    "sleep 1; done", stall=180)
