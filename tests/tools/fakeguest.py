@@ -213,6 +213,8 @@ class Net:
         self.guest, self.host, self.limbo = (f"{n}-{tag}" for n in ("pvg", "pvh", "pvl"))
         self.cables = 0
         for ns in (self.guest, self.host, self.limbo):
+            # of one that was killed, and had our number
+            run("ip", "netns", "del", ns, check=False)
             run("ip", "netns", "add", ns)
         run("ip", "-n", self.guest, "link", "set", "lo", "up")
         self.h("link", "add", "br0", "type", "bridge", "forward_delay", "0")

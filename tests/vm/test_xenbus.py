@@ -122,6 +122,7 @@ def test_xl_shutdown(guest, request_in_dom0):
                    "sleep 1; done", stall=180)
 
 
+@pytest.mark.wide
 @pytest.mark.fresh
 def test_xl_reboot(guest):
     """The guest is there again, in a domain of its own, with nothing loaded."""
