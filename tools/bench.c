@@ -341,11 +341,15 @@ static void on_stop(int sig)
 static void leave_nothing_when_stopped(void)
 {
 	static const int signals[] = { SIGINT, SIGTERM, SIGHUP, SIGQUIT };
-	struct sigaction stop = { .sa_handler = on_stop };
+	struct sigaction stop = { .sa_handler = on_stop }, before;
 
 	sigfillset(&stop.sa_mask);
-	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
-		sigaction(signals[i], &stop, NULL);
+	for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+		sigaction(signals[i], &stop, &before);
+		/* as nohup wants it */
+		if (before.sa_handler == SIG_IGN)
+			sigaction(signals[i], &before, NULL);
+	}
 }
 
 static int check_disk(struct bench *b, struct why *why)

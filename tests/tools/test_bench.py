@@ -217,6 +217,14 @@ def test_stopped_it_leaves_nothing(tree, programs, tmp_path, sig):
     assert not (tmp_path / "pvhvm-bench.tmp").exists()
 
 
+def test_nohup(tree, programs, tmp_path):
+    """A hang-up that somebody has it ignore does not end it."""
+    (tmp_path / "bin/fio").write_text(f"#!/bin/sh\n[ \"$1\" != --version ] || exit 0\nkill -HUP $PPID\n{FIO.format(log=programs).split('exit 0', 1)[1]}")
+    p = subprocess.run(["nohup", PVHVM, "bench", "--dir", tmp_path, "--only", "disk.read_1m_qd4", "--rounds", "1"], capture_output=True,
+                       text=True, env=dict(os.environ, PVHVM_SYSROOT=str(tree.root)))
+    assert p.returncode == 0 and "disk.read_1m_qd4" in p.stdout, p
+
+
 def test_reader_that_goes(tree, programs, tmp_path):
     """The results are in their file all the same, the file that was measured is gone, and the status says that a reader has missed something."""
     out = tmp_path / "out.json"
