@@ -208,6 +208,16 @@ void *xs_talk(u32 type, u32 txn, const struct kvec *parts, unsigned int nr,
 /* xs_talk() for a reply that says no more than OK. Return: 0 or errno. */
 int xs_command(u32 type, u32 txn, const struct kvec *parts, unsigned int nr);
 
+/*
+ * What failed may work later: no answer yet, or no room for what the guest has in
+ * xenstore, which programs share (oxenstored: EQUOTA; the other one says E2BIG
+ * of watches).
+ */
+static inline bool xs_may_pass(int err)
+{
+	return pvhvm_xs_unanswered(err) || err == -ENOSPC || err == -E2BIG;
+}
+
 /* A request has timed out and nothing has been heard from the server since. */
 bool xs_is_silent(void);
 
@@ -294,16 +304,6 @@ void bus_exit(void);
 
 /* Somebody may be waiting for devices to settle: look again. */
 void bus_kick(void);
-
-/*
- * What failed may work later: no answer yet, or no room for what the guest has in
- * xenstore, which programs share (oxenstored: EQUOTA; the other one says E2BIG
- * of watches).
- */
-static inline bool xs_may_pass(int err)
-{
-	return pvhvm_xs_unanswered(err) || err == -ENOSPC || err == -E2BIG;
-}
 
 /* Queue a look at the directory "device". Context: any. */
 void bus_rescan(void);

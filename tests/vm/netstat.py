@@ -35,6 +35,11 @@ def serve_iperf(guest):
     guest.bed.dom0(f"pidof iperf3 >/dev/null || iperf3 -s -D; {listening(5201)}", stall=60)
 
 
+def receive_stream(guest):
+    """Whoever connects to dom0's port 9000 has what he sends put into /bed/stream."""
+    guest.bed.dom0(f"rm -f /bed/stream; (busybox nc -l -p 9000 >/bed/stream </dev/null 2>&1 &); {listening(9000)}", stall=60)
+
+
 def domid(guest):
     return guest.bed.xl("domid guest").out.strip()
 

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from netstat import backend, listening
+from netstat import backend, receive_stream
 from test_blkfront import attach_extra, switch_by_hand
 from test_netfront import DOM0, pv_up
 
@@ -26,7 +26,7 @@ def counts(guest):
 
 def start_stream(guest, lines=LINES):
     """A TCP connection to dom0, a line of text every fifth of a second."""
-    guest.bed.dom0("rm -f /bed/stream; (busybox nc -l -p 9000 >/bed/stream </dev/null 2>&1 &); " + listening(9000), stall=60)
+    receive_stream(guest)
     guest.sh(f"(bash -c 'for i in $(seq {lines}); do echo line $i; sleep 0.2; done "
              f">/dev/tcp/{DOM0}/9000' >/dev/null 2>&1 &)")
     guest.bed.dom0("i=0; until grep -q 'line 5' /bed/stream; do i=$((i + 1)); [ $i -lt 90 ] || exit 1; "

@@ -6,7 +6,7 @@ import re
 import pytest
 
 import guestmodules
-from netstat import listening
+from netstat import receive_stream
 from test_platform import xen_version
 from xenbedlib.guestcfg import GuestConfig
 
@@ -73,7 +73,7 @@ def test_live_nic_switch(switchable):
     guest.wait("ip route | grep -q eth0 && ! { ip route; ip -6 route; } | grep -q linkdown")
     before = guest.sh("ip -o addr show dev eth0 scope global | sed 's/^[0-9]*: //'")
     routes = guest.sh("ip route; ip -6 route show dev eth0 | grep fd77")
-    guest.bed.dom0("(busybox nc -l -p 9000 >/bed/stream </dev/null 2>&1 &); " + listening(9000), stall=60)
+    receive_stream(guest)
     guest.sh("(bash -c 'for i in $(seq 150); do echo line $i; sleep 0.2; done "
              f">/dev/tcp/{DOM0}/9000' >/dev/null 2>&1 &)")
     guest.bed.dom0(f"(ping -D -i {PING_SECONDS} 192.168.77.2 >/bed/pings 2>&1 & echo $! >/bed/ping.pid) </dev/null")
