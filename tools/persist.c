@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "initramfs.h"
 #include "persist.h"
 #include "sysfs.h"
 #include "wholefile.h"
@@ -222,37 +223,17 @@ int persist_put_back(void *arg, struct why *why)
 	return PVHVM_OK;
 }
 
-/* The name of a program that makes initramfs images, NULL if there is none. */
-static char *const *initramfs_command(void)
-{
-	static char *const debian[] = { "/usr/sbin/update-initramfs", "-u", "-k", "all", NULL };
-	static char *const dracut[] = { "/usr/bin/dracut", "--force", "--regenerate-all", NULL };
-
-	if (!access(debian[0], X_OK))
-		return debian;
-	return access(dracut[0], X_OK) ? NULL : dracut;
-}
-
 int persist_refresh_initramfs(void *arg, struct why *why)
 {
-	char *const *command = initramfs_command();
-
 	(void)arg;
-	if (sysfs_is_moved())
-		return PVHVM_OK;
-	if (!command)
-		return why_set(why, PVHVM_FAILED, "neither update-initramfs nor dracut is there: make the initramfs anew by hand");
-	say("making the initramfs anew; this may take a minute");
-	if (child_run_quietly(command))
-		return why_set(why, PVHVM_FAILED, "%s failed: run by hand it says why", command[0]);
-	return PVHVM_OK;
+	return initramfs_refresh(why);
 }
 
 int persist_refresh_back(void *arg, struct why *why)
 {
 	int code = persist_put_back(arg, why);
 
-	if (code || !initramfs_command())
+	if (code || !initramfs_is_made())
 		return code;
-	return persist_refresh_initramfs(arg, why);
+	return initramfs_refresh(why);
 }

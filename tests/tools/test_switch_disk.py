@@ -426,6 +426,22 @@ def test_root_half_done(disk):
     assert not conf.exists()
 
 
+@pytest.mark.parametrize("maker, status, says", [
+    ("update-initramfs", 1, "failed: run by hand"), ("update-initramfs", 0, "has not made /boot/initrd.img-"), ("dracut", 1, "failed: run by hand")])
+def test_root_without_an_image(disk, maker, status, says):
+    """Who makes images has made none, whatever it says: nothing is remembered, and it is told."""
+    program = disk.root / ("usr/sbin" if maker == "update-initramfs" else "usr/bin") / maker
+    image = disk.root / f"boot/initrd.img-{os.uname().release}"
+    disk.put(f"boot/{image.name}", "old")
+    disk.put(program.relative_to(disk.root), f"#!/bin/sh\necho \"$*\" >>{disk.root}/made\nexit {status}\n")
+    program.chmod(0o755)
+    # the image as it was cannot be made, either
+    p = switch(disk, "--root", check=7)
+    assert says in p.stderr and "next boot" not in p.stdout and not (disk.root / "etc/pvhvm/switch.conf").exists()
+    program.write_text(f"#!/bin/sh\necho new >{image}.new && mv {image}.new {image}\n")
+    assert "next boot" in switch(disk, "--root", check=0).stdout and (disk.root / "made").read_text()
+
+
 def test_forget_again(disk):
     """A crash after the file was removed: the initramfs still hands over, and is made anew; not where only a data disk is PV."""
     switch(disk, "--disk", "sdb", "--no-persist", check=0)
