@@ -88,6 +88,8 @@ def steps():
         fleet.guests["two"].put("sys/bus/pvhvm/devices/vbd-832/quarantined", "bad response id 7")
         _, out = fleet.play("verify", fails=["two"])
         assert "bad response id 7" in out, "the reason is not told"
+        recap, _ = fleet.play("roll_back", check=True)
+        assert recap == {"one": (0, 0), "two": (0, 0)} and all((g.root / "etc/pvhvm/switch.conf").exists() for g in fleet.guests.values()), recap
         recap, _ = fleet.play("roll_back")
         assert recap == {"one": (1, 0), "two": (1, 0)}, recap
         assert not any((g.root / "etc/pvhvm/switch.conf").exists() for g in fleet.guests.values())
@@ -113,11 +115,11 @@ class Installing:
         m.path("/etc/apt/sources.list").write_text("deb [trusted=yes] file:/srv/packages ./\n")
         m.sh("cd /srv/packages && dpkg-scanpackages . > Packages")
 
-    def play(self, *steps, fails=False, **values):
+    def play(self, *steps, fails=False, check="", **values):
         """(changed, output); it must fail, or must not."""
         values.update(pvhvm_do=steps, pvhvm_reboot=False, ansible_python_interpreter="/usr/bin/python3", ansible_become=False)
         self.m.path("/srv/values.json").write_text(json.dumps(values))
-        out = self.m.sh("cd /srv/role && ANSIBLE_NOCOLOR=1 ansible-playbook -i localhost, -c local -e @/srv/values.json guests.yml || true")
+        out = self.m.sh(f"cd /srv/role && ANSIBLE_NOCOLOR=1 ansible-playbook -i localhost, -c local -e @/srv/values.json {check} guests.yml || true")
         recap = re.search(r"^localhost\s+: ok=\d+\s+changed=(\d+)\s+unreachable=0\s+failed=(\d+)", out, re.M)
         assert recap and bool(int(recap.group(2))) == fails, out[-1500:]
         return int(recap.group(1)), out
@@ -132,14 +134,23 @@ def installs():
         _, out = role.play("install", fails=True, **{**folder, "pvhvm_packages": "/srv/role"})
         assert "/srv/role: pvhvm-dkms and pvhvm-tools for apt are not there" in out, out[-1000:]
         _, out = role.play("install", fails=True, **{**folder, "pvhvm_headers": "linux-headers-none"})
-        assert "linux-headers-none" in out and m.remains() == before, m.remains()
+        assert "linux-headers-none" in out
+        _, out = role.play("install", fails=True, pvhvm_metrics=True, **folder)
+        assert "no /var/lib/prometheus/node-exporter" in out, out[-1000:]
+        for values in (folder, {"pvhvm_headers": ""}):
+            role.play("install", "dry_run", check="--check", **values)
+        assert m.remains() == before, m.remains()
         for values in (folder, {"pvhvm_headers": ""}):
             changed, out = role.play("install", "dry_run", **values)
             assert changed and m.built() == sorted(MODULES), f"{values}: {m.built()}"
             assert "does not run on Xen" in out, out[-1000:]
             assert role.play("install", **values)[0] == 0, f"{values}: changed again"
+            m.path("/var/lib/prometheus/node-exporter").mkdir(parents=True, exist_ok=True)
+            role.play("install", pvhvm_metrics=True, **values)
+            timer = m.path("/etc/systemd/system/timers.target.wants/pvhvm-metrics.timer")
+            assert timer.is_symlink(), "no counters"
             role.play("roll_back", pvhvm_remove=True)
-            assert not m.built(), m.built()
+            assert not m.built() and not timer.is_symlink(), m.built()
             assert role.play("roll_back", pvhvm_remove=True)[0] == 0, f"{values}: removed again"
 
 

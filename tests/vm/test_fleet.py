@@ -89,12 +89,13 @@ class Fleet:
             self.sh(name, "i=0; until [ \"$(cat /sys/bus/pvhvm/devices/vif-0/state)\" = connected ]; do i=$((i + 1)); "
                           "[ $i -lt 300 ] || exit 1; sleep 0.2; done", stall=60)
 
-    def play(self, *steps, **settings):
+    def play(self, *steps, check=False, **settings):
         """What the playbook said, per host how many tasks it changed and failed."""
         settings.update(pvhvm_do=list(steps), pvhvm_serial=2, pvhvm_wait=60)
         env = dict(os.environ, ANSIBLE_SSH_TRANSFER_METHOD="piped", ANSIBLE_TIMEOUT="120", ANSIBLE_STDOUT_CALLBACK="default",
                    ANSIBLE_HOME=str(self.folder / "ansible"), ANSIBLE_PIPELINING="1", LC_ALL="C.UTF-8")
-        done = subprocess.run(["ansible-playbook", "-i", str(self.folder / "hosts.json"), "guests.yml", "-e", json.dumps(settings)],
+        done = subprocess.run(["ansible-playbook", "-i", str(self.folder / "hosts.json"), "guests.yml", "-e", json.dumps(settings),
+                               *(["--check"] if check else [])],
                               cwd=ROLE, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         print(done.stdout, flush=True)
         recap = {line.split()[0]: dict(word.split("=") for word in line.split()[2:])
@@ -125,6 +126,8 @@ def test_two_guests_at_once(fleet):
     assert {fleet.driver(name) for name in fleet.addresses} == {"pvhvm-netfront"}
     code, recap = fleet.play("switch", "verify")
     assert code == 0 and all(host["changed"] == "0" for host in recap.values())
+    code, recap = fleet.play("roll_back", check=True)
+    assert code == 0 and {fleet.driver(name) for name in fleet.addresses} == {"pvhvm-netfront"}
     code, recap = fleet.play("roll_back")
     assert code == 0
     for name in fleet.addresses:
