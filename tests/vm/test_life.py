@@ -31,7 +31,7 @@ def books(guest):
 def interrupts_on(guest, cpu):
     """Events of the card's and the disk's ports that a CPU has handled."""
     return sum(int(line.split()[1 + cpu]) for line in
-               guest.sh("grep -E 'pvhvm-event.*(vif|vbd)-' /proc/interrupts").splitlines())
+               guest.sh("grep -E 'pvhvm-event.*(vif|vbd)[0-9]+-q' /proc/interrupts").splitlines())
 
 
 @pytest.mark.slow

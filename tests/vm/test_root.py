@@ -14,7 +14,7 @@ from xenbedlib.bed import Bed
 from xenbedlib.errors import EmulatorFault
 from xenbedlib.guestcfg import GuestConfig
 
-pytestmark = [pytest.mark.slow]
+pytestmark = [pytest.mark.slow, pytest.mark.own]
 
 TRIES = 3
 

@@ -8,11 +8,13 @@ import pytest
 
 import guestmodules
 import mbr
+from guest import Guest
 from test_blkfront import switch_by_hand
 from test_blkfront_fake import PAGE83
 from test_switch import gaps
 
-UDEV = pathlib.Path(__file__).resolve().parents[2] / "packaging" / "udev"
+PACKAGING = pathlib.Path(__file__).resolve().parents[2] / "packaging"
+UDEV = PACKAGING / "udev"
 DOM0 = "192.168.77.1"
 # between eth0's going and the other eth0's coming, as systemd sees it
 SLOW = 'SUBSYSTEM=="net", ACTION=="move", ENV{INTERFACE}=="eth0", PROGRAM="/bin/sleep 3"'
@@ -94,9 +96,18 @@ def silence_ifupdown(guest):
              "printf 'auto lo\\niface lo inet loopback\\n' >/etc/network/interfaces", stall=300)
 
 
-def switch(guest):
+def load_as_installed(guest):
+    """As a package is installed on a system that runs: the files for udev and networkd come, then the modules."""
+    install_udev(guest)
+    guest.bed.push_guest([str(PACKAGING / "load")])
+    out = guest.sh("mkdir -p /lib/modules/$(uname -r)/updates; cp /payload/pvhvm_*.ko /lib/modules/$(uname -r)/updates; depmod; "
+                   "sh /payload/load", stall=300)
+    assert "the modules are loaded" in out, out
+
+
+def switch(guest, load=Guest.load):
     """By the command; how long dom0 had no answer from the address is printed."""
-    guest.load()
+    load(guest)
     guest.wait_connected("vif-0", 60)
     guest.sh("udevadm settle; sleep 5", stall=120)
     # nobody has renamed the twin or taken it into his care
@@ -121,16 +132,15 @@ def check_switched(guest, address):
 @pytest.mark.state("debian")
 @pytest.mark.parametrize("setup, configured", [NETWORKD, NETWORK_MANAGER], ids=["networkd", "NetworkManager"])
 def test_managed(guest, tool, setup, configured):
-    """A daemon configures the card: what it configured stays, and it goes on with the PV card."""
+    """A daemon configures the card: it hears that the twin is not its; what it configured stays, and it goes on with the PV card."""
     guest.bed.push_guest([tool] + guestmodules.libraries_of(tool), dest="/payload/tool")
-    install_udev(guest)
     guest.wait("[ -e /sys/class/net/eth0 ]", 120)
     guest.sh("mac=$(cat /sys/class/net/eth0/address); printf '[Match]\\nMACAddress=%s\\n[Link]\\nName=lan0\\n' $mac "
              ">/etc/systemd/network/10-lan.link; udevadm control --reload")
     silence_ifupdown(guest)
     guest.sh(setup, stall=300)
     guest.wait(configured, 120)
-    address = switch(guest)
+    address = switch(guest, load_as_installed)
     guest.wait(configured, 120)
     guest.sh("sleep 15")
     guest.wait(configured, 10)
