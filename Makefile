@@ -92,7 +92,7 @@ modules:
 		"install libxen-dev or give XEN_HEADERS=" >&2; exit 1; }
 ifneq ($(abspath $(OUT)),$(CURDIR))
 	@mkdir -p $(OUT)
-	@rm -f $(OUT)/include/xen-public
+	@[ ! -L $(OUT)/include/xen-public ] || rm -f $(OUT)/include/xen-public
 	@cp -a -u $(MODULE_SOURCES) $(OUT)
 endif
 	@test -e $(OUT)/include/xen-public/xen.h || \
@@ -107,8 +107,8 @@ tools:
 
 # Packages and archive are made from a copy, complete with the Xen headers, and
 # carry the time of the last commit: the same sources give the same bytes.
-SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || \
-	stat -c %Y VERSION)
+SOURCE_DATE_EPOCH ?= $(shell { [ "$$(git rev-parse --show-toplevel)" = "$(CURDIR)" ] && \
+	git log -1 --format=%ct; } 2>/dev/null || stat -c %Y VERSION)
 export SOURCE_DATE_EPOCH
 DIST := pvhvm-$(VERSION)
 

@@ -48,7 +48,9 @@ quiet_cmd_pvhvm_config = PROBE   compat/config.h
 	LC_ALL=C $(CC) $(pvhvm-flags) $(@D)/questions.c 2>$(@D)/questions.log || :; \
 	sh $(src)/compat/answers $(@D)/questions.log $(pvhvm-questions) >$@ || { rm -f $@; exit 1; }
 
-$(pvhvm-config): $(src)/compat/answers $(wildcard $(src)/compat/probes/*.c)
+# anew, too, when the kernel's headers are others under the same name
+$(pvhvm-config): $(src)/compat/answers $(wildcard $(src)/compat/probes/*.c) \
+		$(wildcard $(addprefix $(objtree)/include/generated/,autoconf.h utsrelease.h))
 	$(call cmd,pvhvm_config)
 
 $(pvhvm-objects): $(pvhvm-config)

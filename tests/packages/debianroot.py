@@ -19,8 +19,8 @@ PACKAGES = """
     build-essential debhelper libjson-c-dev libnl-3-dev pkg-config lintian
     apt dkms linux-headers-amd64
 """.split()
-# dh_dkms has been in dkms itself before; bookworm's root is one without systemd; in the last rpmbuild does what akmods does, and udevadm verifies rules
-RELEASES = {"bullseye": ["systemd"], "bookworm": ["dh-dkms"], "trixie": ["dh-dkms", "systemd", "udev", "rpm"]}
+# bookworm's root is one without systemd; in the last rpmbuild does what akmods does, and udevadm verifies rules
+RELEASES = {"bullseye": ["systemd"], "bookworm": [], "trixie": ["systemd", "udev", "rpm"]}
 
 
 def of_release(suite):
@@ -35,22 +35,27 @@ def of_release(suite):
 
 
 class Machine:
-    """An overlay of the root, with /proc, /sys and /dev; gone with the mount namespace at the latest."""
+    """An overlay of the root, with /sys and /dev, and a /proc for each command; gone with the mount namespace at the latest."""
 
     def __init__(self, top):
         self.top = top
 
-    def sh(self, command):
-        """Output of commands that must all succeed."""
-        done = subprocess.run(["chroot", str(self.top), "/usr/bin/env", "-i", "LC_ALL=C.UTF-8", "HOME=/root",
-                               "DEBIAN_FRONTEND=noninteractive", "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
-                               "sh", "-ec", command],
+    def sh(self, command, booted=False):
+        """Output of commands that must all succeed; booted: process 1 lives here, as it does not in a chroot."""
+        command = ["chroot", str(self.top), "/usr/bin/env", "-i", "LC_ALL=C.UTF-8", "HOME=/root",
+                   "DEBIAN_FRONTEND=noninteractive", "PATH=/usr/sbin:/usr/bin:/sbin:/bin", "sh", "-ec", command]
+        done = subprocess.run(self.with_proc(*command, booted=booted),
                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                               text=True, errors="replace")
         if done.returncode:
             last = [line for line in done.stdout.splitlines() if line.strip()][-4:]
             raise AssertionError(f"'{command}': exit code {done.returncode}: {' / '.join(last)}")
         return done.stdout
+
+    def with_proc(self, *command, booted=False):
+        """A command that finds /proc there, and its own process as the first one, or, not booted, one that lives outside."""
+        last = 'exec "$@"' if booted else '"$@"; exit $?'
+        return ["unshare", "--pid", "--fork", "--mount", "sh", "-c", f'mount -t proc -o ro proc "$0/proc"; {last}', str(self.top), *command]
 
     def runs(self, kernel):
         """From now on uname says that it is this kernel."""
@@ -107,7 +112,7 @@ def machine(lower=None):
         for name in ("upper", "work", "top"):
             (work / name).mkdir()
         mounts = [("overlay", "overlay", top, f"lowerdir={lower},upperdir={work}/upper,workdir={work}/work"),
-                  ("proc", "proc", top / "proc", "ro"), ("tmpfs", "tmpfs", top / "sys", "ro"),
+                  ("tmpfs", "tmpfs", top / "sys", "ro"),
                   ("tmpfs", "tmpfs", top / "dev", "mode=755")]
         for kind, source, target, options in mounts:
             subprocess.run(["mount", "-t", kind, source, str(target), "-o", options], check=True)

@@ -27,9 +27,9 @@ def tree_of_next(place):
     """The sources as of a later version."""
     src = tree(place)
     (src / "VERSION").write_text(NEXT + "\n")
-    for name in ("dkms.conf", "packaging/rpm/pvhvm.spec", "packaging/rpm/pvhvm-kmod.spec.in"):
+    for name in ("dkms.conf", "packaging/modules", "packaging/rpm/pvhvm.spec", "packaging/rpm/pvhvm-kmod.spec.in"):
         text = (src / name).read_text()
-        (src / name).write_text(re.sub(rf"(PACKAGE_VERSION=\"|Version: +){re.escape(VERSION)}\b", rf"\g<1>{NEXT}", text))
+        (src / name).write_text(re.sub(rf"(PACKAGE_VERSION=\"|Version: +|\bversion=){re.escape(VERSION)}\b", rf"\g<1>{NEXT}", text))
     return src
 
 
@@ -45,8 +45,8 @@ def debs_of_next():
     return sorted(out.glob("*.deb"))
 
 
-def install(m, version=VERSION):
-    out = m.sh(f"{INSTALL} /srv/pvhvm-dkms_{version}_all.deb /srv/pvhvm-tools_{version}_amd64.deb")
+def install(m, version=VERSION, booted=False):
+    out = m.sh(f"{INSTALL} /srv/pvhvm-dkms_{version}_all.deb /srv/pvhvm-tools_{version}_amd64.deb", booted)
     with open(LOGS / "life.log", "a") as log:
         log.write(out)
     return out
@@ -57,8 +57,8 @@ def ours(out):
     return [line for line in out.splitlines() if line.startswith("pvhvm: ")]
 
 
-def version_of(m, module):
-    return m.sh(f"modinfo -k {m.release()} -F version {module}").strip()
+def version_of(m, module, kernel=None):
+    return m.sh(f"modinfo -k {kernel or m.release()} -F version {module}").strip()
 
 
 def at_boot(m):
@@ -84,7 +84,7 @@ def whole_life():
         signing.make_key(m.path(KEY), m.path(CERT))
         before = m.remains()
         out = install(m)
-        assert ours(out) == ["pvhvm: no Xen platform device here: nothing is loaded"], f"says {ours(out)}"
+        assert ours(out) == ["pvhvm: in a chroot nothing is loaded"], f"says {ours(out)}"
         assert m.built() == sorted(MODULES), f"built: {m.built()}"
         for module in MODULES:
             signing.check(m, module, m.path(CERT))
@@ -126,7 +126,7 @@ def without_headers():
         assert not m.built(), f"built without headers: {m.built()}"
         assert len(ours(out)) == 1 and "install its headers" in ours(out)[0], f"says {ours(out)}"
         m.path("/srv/headers").rename(headers)
-        m.sh(f"dkms autoinstall -k {kernel}")
+        m.sh(f"run-parts --arg={kernel} /etc/kernel/header_postinst.d")
         assert m.built() == sorted(MODULES), f"built: {m.built()}"
         m.sh("dpkg -P pvhvm-dkms pvhvm-tools")
         assert not m.built() and not m.remains(), f"left: {m.remains()}"
@@ -181,19 +181,20 @@ def wrong_folder():
         says(f"are of kernel 6.1.0-1-other, not of {kernel}")
 
 
-def _filled_up(folder, size, word, again):
-    """A place of DKMS's that is too small: one line, no half module, and a second try on what the first has left works."""
+def _filled_up(folder, size, word):
+    """A place of DKMS's that is too small: one line, no half module, and what it says to do then works on what the first try has left."""
     with debianroot.machine() as m:
         m.put(*DEB.glob("*.deb"))
         place = m.path(folder.format(m.release()))
         place.mkdir(exist_ok=True)
+        m.runs(m.release())
         m.small(folder.format(m.release()), size)
         out = install(m)
         assert not m.built(), f"half built: {m.built()}"
         assert len(ours(out)) == 1 and word in ours(out)[0], f"says {ours(out)}"
         assert m.sh("dpkg -s pvhvm-dkms").count("Status: install ok installed") == 1
         m.large_again(folder.format(m.release()))
-        m.sh(again.format(m.release()))
+        m.sh(re.search("then run '(.*)'", ours(out)[0]).group(1))
         assert m.built() == sorted(MODULES), f"second try: {m.built()}"
         m.sh(f"modinfo -k {m.release()} pvhvm_blkfront")
         m.sh("dpkg -P pvhvm-dkms pvhvm-tools")
@@ -202,9 +203,9 @@ def _filled_up(folder, size, word, again):
 
 def full_disk():
     """a disk that fills up before, while and after DKMS builds: one line, no half module, and a second try works"""
-    _filled_up("/var/lib/dkms", "1m", "not built:", "dpkg-reconfigure pvhvm-dkms")
-    _filled_up("/var/lib/dkms", "3m", "not built:", "dpkg-reconfigure pvhvm-dkms")
-    _filled_up("/lib/modules/{}/updates", "200k", "/lib/modules is full", "dkms autoinstall -k {}")
+    _filled_up("/var/lib/dkms", "1m", "/var/lib/dkms is full")
+    _filled_up("/var/lib/dkms", "3m", "/var/lib/dkms is full")
+    _filled_up("/lib/modules/{}/updates", "200k", "/lib/modules is full")
 
 
 def half_installed():
@@ -229,16 +230,54 @@ def half_installed():
 
 
 def on_xen():
-    """where the kernel's own Xen support is active, or another kernel runs than was built for, one line says what to do"""
+    """on a guest of Xen's the modules are loaded, when networkd knows what is not its; else one line says why not, and what to do"""
+    device = "bus/pci/devices/0000:00:02.0/vendor"
+    told = "/srv/told"
     with debianroot.machine() as m:
         m.put(*DEB.glob("*.deb"))
-        device = "bus/pci/devices/0000:00:02.0/vendor"
+        out = install(m, booted=True)
+        assert ours(out) == ["pvhvm: no Xen platform device here: nothing is loaded"], ours(out)
         m.sysfs(**{device: "0x5853"})
-        assert len(ours(out := install(m))) == 1 and "not built for the running kernel" in out, ours(out)
+        out = m.sh("dpkg-reconfigure pvhvm-dkms", booted=True)
+        assert len(ours(out)) == 1 and "not built for the running kernel" in out, ours(out)
+        m.runs(m.release())
+        for program in ("modprobe", "networkctl"):
+            m.sh(f"rm -f /usr/sbin/{program} /usr/bin/{program}")
+            m.path(f"/usr/bin/{program}").write_text(f'#!/bin/sh\necho "{program} $*" >>{told}\n')
+        m.path("/usr/bin/systemctl").rename(m.path("/usr/bin/systemctl.true"))
+        m.path("/usr/bin/systemctl").write_text('#!/bin/sh\n[ "$2" != is-active ] || exit 0\nexec systemctl.true "$@"\n')
+        m.sh("chmod 755 /usr/bin/modprobe /usr/bin/networkctl /usr/bin/systemctl")
+        out = m.sh("dpkg-reconfigure pvhvm-dkms", booted=True)
+        assert len(ours(out)) == 1 and "the modules are loaded" in out, ours(out)
+        assert m.path(told).read_text().splitlines() == ["networkctl reload", "modprobe pvhvm_xenbus"]
         m.sysfs(**{"hypervisor/type": "xen"})
-        out = m.sh("dpkg-reconfigure pvhvm-dkms")
+        out = m.sh("dpkg-reconfigure pvhvm-dkms", booted=True)
         assert len(ours(out)) == 1 and "Xen support is active" in out and "boot with 'nopv'" in out, ours(out)
         assert m.built() == sorted(MODULES), f"built: {m.built()}"
+
+
+def kernels_beside():
+    """a kernel that cannot be built for, newer or left out, is installed all the same, and said; the one that runs keeps its modules"""
+    with debianroot.machine() as m:
+        m.put(*DEB.glob("*.deb"), *debs_of_next())
+        kernel = m.release()
+        m.runs(kernel)
+        install(m)
+        for other in ("99.1.0-1-amd64", "5.4.0-1-amd64"):
+            m.sh(f"cp -a /lib/modules/{kernel} /lib/modules/{other}; rm -r /lib/modules/{other}/updates /lib/modules/{other}/build; "
+                 f"cp -a /usr/src/linux-headers-{kernel} /usr/src/linux-headers-{other}; ln -s /usr/src/linux-headers-{other} /lib/modules/{other}/build; "
+                 f"cp /boot/config-{kernel} /boot/config-{other}")
+        # what dkms would give to a module of somebody's that cannot be built
+        m.path("/usr/src/linux-headers-99.1.0-1-amd64/Makefile").write_text("all modules:\n\tfalse\n")
+        for other, says in (("99.1.0-1-amd64", "not built for kernel 99.1.0-1-amd64"), ("5.4.0-1-amd64", "older than Linux 5.10")):
+            # as a kernel's package does it: the first failure would be the last script
+            out = m.sh(f"run-parts --verbose --exit-on-error --arg={other} /etc/kernel/postinst.d 2>&1")
+            assert len(ours(out)) == 1 and says in ours(out)[0], f"says {ours(out)}"
+            assert "initramfs-tools" in out
+        assert m.built() == sorted(MODULES), m.built()
+        out = install(m, NEXT)
+        assert sorted(says in "\n".join(ours(out)) for says in ("99.1.0", "5.4.0", "in a chroot")) == [True] * 3 and len(ours(out)) == 3, ours(out)
+        assert m.built() == sorted(MODULES) and version_of(m, MODULES[0], kernel) == NEXT
 
 
 def boots_with(m, kernel):
@@ -267,7 +306,7 @@ def kernel_upgrade():
         kernel = next(p.name for p in m.path("/lib/modules").iterdir() if p.name != old)
         assert f"pvhvm is not built for {kernel}: it will boot from the emulated disk" in out, out[-500:]
         assert "boot-disks" in boots_with(m, kernel) and not want <= boots_with(m, kernel)
-        m.sh("dpkg -i /srv/kernel/*.deb")
+        m.sh("dpkg -i /srv/kernel/*headers*.deb")
         assert m.built() == sorted(MODULES * 2), f"built: {m.built()}"
         assert want <= boots_with(m, kernel), f"{boots_with(m, kernel)} of {[p.name for p in found]}"
         m.sh("dpkg -r pvhvm-dkms")
@@ -280,4 +319,28 @@ def kernel_upgrade():
         assert m.built() == sorted(MODULES) and boots_with(m, kernel) is None, f"{m.built()}, {boots_with(m, kernel)}"
 
 
-TESTS = [whole_life, without_headers, kernels_left_out, wrong_folder, full_disk, half_installed, on_xen, kernel_upgrade]
+def dracut_hostonly():
+    """where dracut makes images for this host only, the modules and the emulated disk's drivers are in; removed, only these"""
+    modules = {"pvhvm_platform.ko", "pvhvm_xenbus.ko", "pvhvm_blkfront.ko", "boot-disks", "switch.conf"}
+    with debianroot.machine() as m:
+        m.put(*DEB.glob("*.deb"))
+        kernel = m.release()
+        m.path("/etc/pvhvm").mkdir()
+        m.path("/etc/pvhvm/switch.conf").write_text("root\n")
+        m.sh("dpkg -r --force-depends initramfs-tools initramfs-tools-core; rm -f /boot/initrd*")
+        debs.missing(m.top, ["dracut-core"], m.path("/srv/dracut"))
+        m.sh("dpkg -i /srv/dracut/*.deb; echo 'hostonly=yes' >/etc/dracut.conf.d/hostonly.conf")
+
+        def image():
+            return {pathlib.Path(line.split()[-1]).name for line in m.sh(f"lsinitrd /boot/initrd.img-{kernel}").splitlines() if line.split()}
+
+        install(m)
+        emulated = {"ata_piix.ko", "ahci.ko", "sd_mod.ko"}
+        assert modules | emulated <= image(), f"not in it: {(modules | emulated) - image()}"
+        assert "virtio_scsi.ko" not in image(), "it has all drivers: not hostonly"
+        m.sh("dpkg -r pvhvm-dkms")
+        assert emulated <= image() and not modules & image(), image() & (modules | emulated)
+        assert "virtio_scsi.ko" not in image(), "removed, it has all drivers"
+
+
+TESTS = [whole_life, without_headers, kernels_left_out, wrong_folder, full_disk, half_installed, on_xen, kernels_beside, kernel_upgrade, dracut_hostonly]

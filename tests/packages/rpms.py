@@ -55,7 +55,7 @@ def same_sources():
 
 def rpm_in(m):
     """rpm on a machine's root, from outside; what it needs that is no .rpm is there as a .deb."""
-    return ["rpm", "--root", str(m.top), "--nodeps"]
+    return m.with_proc("rpm", "--root", str(m.top), "--nodeps")
 
 
 def rpms_of_next():
@@ -69,7 +69,7 @@ def rpms_of_next():
 
 
 def life():
-    """rpm builds the modules by DKMS as it installs, upgrades and goes back, says so, or why not, in one line, and leaves nothing"""
+    """rpm builds the modules by DKMS, for each kernel, as it installs, upgrades and goes back, says so, or why not, in one line, and leaves nothing"""
     def rpm(m, *what):
         out = run("rpm-life", *rpm_in(m), *what)
         return [line for line in out.splitlines() if line.startswith("pvhvm: ")]
@@ -81,19 +81,37 @@ def life():
     removal = ("-e", "pvhvm-dkms", "pvhvm-tools", "pvhvm-kmod-common")
     with debianroot.machine() as m:
         before = m.remains()
-        # of the kernel that runs here there are no headers
+        kernel = m.release()
+        m.runs(kernel)
+        headers = m.path(f"/lib/modules/{kernel}/build")
+        headers.rename(m.path("/srv/headers"))
         said = rpm(m, "-i", *now)
-        assert len(said) == 1 and "not built for" in said[0], said
+        assert len(said) == 1 and "install its headers" in said[0], said
         rpm(m, *removal)
-        m.runs(m.release())
+        m.path("/srv/headers").rename(headers)
+        m.small("/var/lib/dkms", "1m")
         said = rpm(m, "-i", *now)
-        assert len(said) == 1 and "built; loaded at the next boot" in said[0], said
+        assert len(said) == 1 and "/var/lib/dkms is full" in said[0] and not m.built(), said
+        rpm(m, *removal)
+        m.large_again("/var/lib/dkms")
+        said = rpm(m, "-i", *now)
+        assert said == ["pvhvm: in a chroot nothing is loaded"], said
         assert m.built() == sorted(MODULES), f"built: {m.built()}"
         assert m.sh("pvhvm --version").strip() == f"pvhvm {VERSION}"
+        # another kernel, not booted yet
+        other = kernel.replace("-amd64", "-other")
+        m.sh(f"cp -a /lib/modules/{kernel} /lib/modules/{other}; rm -r /lib/modules/{other}/updates; "
+             f"/usr/lib/kernel/install.d/45-pvhvm.install add {other} /boot/x /boot/y")
+        assert m.built() == sorted(MODULES), "headers are of another kernel, and it builds"
+        m.sh(f"rm /lib/modules/{other}/build; cp -a /usr/src/linux-headers-{kernel} /usr/src/linux-headers-{other}; "
+             f"sed -i s/{kernel}/{other}/ /usr/src/linux-headers-{other}/include/generated/utsrelease.h "
+             f"/usr/src/linux-headers-{other}/include/config/kernel.release; ln -s /usr/src/linux-headers-{other} /lib/modules/{other}/build; "
+             f"/usr/lib/kernel/install.d/45-pvhvm.install add {other} /boot/x /boot/y")
+        assert m.built() == sorted(MODULES * 2), f"for another kernel: {m.built()}"
         for way, packages, version in (("-U", later, NEXT), ("-U --oldpackage", now, VERSION)):
             rpm(m, *way.split(), *packages)
-            assert m.built() == sorted(MODULES) and version_of(m, MODULES[0]) == version, f"{way}: {m.built()}"
-            assert m.sh("dkms status pvhvm").count("installed") == 1, m.sh("dkms status pvhvm")
+            assert m.built() == sorted(MODULES * 2) and version_of(m, MODULES[0], kernel) == version, f"{way}: {m.built()}"
+            assert m.sh("dkms status pvhvm").count("installed") == 2, m.sh("dkms status pvhvm")
         rpm(m, *removal)
         assert not m.built() and m.remains() == before, f"left: {m.built()} {m.remains()}"
 
