@@ -582,6 +582,8 @@ def test_twin_in_use_instead(one):
     net.g("addr", "add", "10.9.0.7/24", "dev", "pv0")
     for deed in ("link", "set", "eth0", "down"), ("addr", "flush", "dev", "eth0"), ("link", "set", "eth0", "up"):
         net.g(*deed)
+        # its link-local address is the twin's, too, which the kernel finds out in its own time
+        wait(lambda: re.search(r"^(?!.*tentative)|dadfailed", net.g("-6", "addr", "show", "dev", "eth0"), re.S))
         before = picture(net)
         p = tree.pvhvm("switch", "--nic", "eth0", netns=net.guest, check=5)
         assert "eth0 has no address, but its PV twin pv0 is up and has" in p.stderr and same(net, before)
