@@ -93,6 +93,10 @@ class Machine:
         """More room on what small() put there; what is on it stays."""
         subprocess.run(["mount", "-o", "remount,size=64m", str(self.path(folder))], check=True)
 
+    def usual_again(self, folder):
+        """What is below what small() put there."""
+        subprocess.run(["umount", str(self.path(folder))], check=True)
+
     def sysfs(self, **files):
         """Files of the machine's /sys, by their paths."""
         subprocess.run(["mount", "-o", "remount,rw", str(self.path("/sys"))], check=True)

@@ -4,6 +4,7 @@ import os
 import pathlib
 import re
 import tempfile
+import threading
 
 import debianroot
 import signing
@@ -201,11 +202,36 @@ def _filled_up(folder, size, word):
         assert not m.built() and not m.remains() and not list(place.glob("pvhvm*")), f"left: {m.remains()}"
 
 
+def most_used(folder, do):
+    """KiB of a file system that were in use at the most while something was done."""
+    seen, over = [], threading.Event()
+
+    def look():
+        while not over.wait(0.02):
+            state = os.statvfs(folder)
+            seen.append((state.f_blocks - state.f_bfree) * state.f_frsize // 1024)
+    watch = threading.Thread(target=look)
+    watch.start()
+    try:
+        do()
+    finally:
+        over.set()
+        watch.join()
+    return max(seen)
+
+
 def full_disk():
-    """a disk that fills up before, while and after DKMS builds: one line, no half module, and a second try works"""
-    _filled_up("/var/lib/dkms", "1m", "/var/lib/dkms is full")
-    _filled_up("/var/lib/dkms", "3m", "/var/lib/dkms is full")
-    _filled_up("/lib/modules/{}/updates", "200k", "/lib/modules is full")
+    """a disk that fills up before, while and after DKMS builds: one line, no half module, and what it says to do then works"""
+    with debianroot.machine() as m:
+        m.put(*DEB.glob("*.deb"))
+        m.path("/var/lib/dkms").mkdir(exist_ok=True)
+        m.small("/var/lib/dkms", "64m")
+        most = most_used(m.path("/var/lib/dkms"), lambda: install(m))
+        assert m.built() == sorted(MODULES), m.built()
+    # the last: where DKMS copies the modules that it has built
+    for size in ("1m", "3m", f"{most - 200}k"):
+        _filled_up("/var/lib/dkms", size, "/var/lib/dkms is full")
+    _filled_up("/lib/modules/{}/updates", "200k", "/lib/modules or /var/lib/dkms is full")
 
 
 def half_installed():
@@ -220,6 +246,14 @@ def half_installed():
         out = m.sh(f"! dpkg -i {bad} 2>&1")
         assert "trying to overwrite" in out and len(ours(out)) == 1, out
         assert m.built() == sorted(MODULES) and version_of(m, MODULES[0]) == VERSION, f"after the upgrade that failed: {m.built()}"
+        # killed while DKMS copied: its tree has half of a build
+        place = m.path(f"/var/lib/dkms/pvhvm/{VERSION}/{m.release()}/x86_64")
+        m.sh(f"dpkg -P pvhvm-dkms pvhvm-tools; dpkg --unpack /srv/pvhvm-*_{VERSION}_*.deb")
+        (place / "module").mkdir(parents=True)
+        m.sh("dpkg --configure -a")
+        assert m.built() == sorted(MODULES), f"half of a build: {m.built()}"
+        # and without its sources, which DKMS will not remove
+        m.sh(f"rm /var/lib/dkms/pvhvm/{VERSION}/source")
         for way in ("dpkg --configure -a", "dpkg -P pvhvm-dkms pvhvm-tools"):
             m.sh("dpkg -P pvhvm-dkms pvhvm-tools")
             m.sh(f"dpkg --unpack /srv/pvhvm-*_{VERSION}_*.deb && {{ (timeout -s KILL 3 dpkg --configure -a) || [ $? = 137 ]; }} && "
@@ -262,7 +296,10 @@ def kernels_beside():
         m.put(*DEB.glob("*.deb"), *debs_of_next())
         kernel = m.release()
         m.runs(kernel)
-        install(m)
+        m.sh("mkdir /lib/modules/9.9.0; touch /lib/modules/9.9.0/modules.dep")
+        out = install(m)
+        assert len(ours(out)) == 2 and "not built for kernel 9.9.0: install its headers" in out, ours(out)
+        m.sh("rm -r /lib/modules/9.9.0")
         for other in ("99.1.0-1-amd64", "5.4.0-1-amd64"):
             m.sh(f"cp -a /lib/modules/{kernel} /lib/modules/{other}; rm -r /lib/modules/{other}/updates /lib/modules/{other}/build; "
                  f"cp -a /usr/src/linux-headers-{kernel} /usr/src/linux-headers-{other}; ln -s /usr/src/linux-headers-{other} /lib/modules/{other}/build; "
@@ -274,6 +311,11 @@ def kernels_beside():
             out = m.sh(f"run-parts --verbose --exit-on-error --arg={other} /etc/kernel/postinst.d 2>&1")
             assert len(ours(out)) == 1 and says in ours(out)[0], f"says {ours(out)}"
             assert "initramfs-tools" in out
+        assert m.built() == sorted(MODULES), m.built()
+        # a kernel of the same name again: what was built for the one before goes first
+        m.sh(f"run-parts --exit-on-error --arg={kernel} /etc/kernel/preinst.d")
+        assert not m.built(), "of the kernel before"
+        m.sh(f"run-parts --exit-on-error --regex '^dkms' --arg={kernel} /etc/kernel/postinst.d")
         assert m.built() == sorted(MODULES), m.built()
         out = install(m, NEXT)
         assert sorted(says in "\n".join(ours(out)) for says in ("99.1.0", "5.4.0", "in a chroot")) == [True] * 3 and len(ours(out)) == 3, ours(out)

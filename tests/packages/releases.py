@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The .deb of each Debian release: built, looked at, installed and removed there, from the source archive alone."""
+import re
+
 import debianroot
 from harness import LOGS, MODULES, TOP, VERSION
 from life import at_boot
@@ -19,7 +21,14 @@ def _life(suite):
         sh(f"cd /srv && tar xf pvhvm-{VERSION}.tar.gz && cd pvhvm-{VERSION} && make deb && mv build/deb/*.deb /srv")
         said = sh("lintian --allow-root --fail-on error,warning /srv/*.deb")
         assert not said.strip(), f"lintian: {said.strip().splitlines()[0]}"
-        sh(f"dpkg -i /srv/pvhvm-dkms_{VERSION}_all.deb /srv/pvhvm-tools_{VERSION}_amd64.deb")
+        # each dkms has its own way of not noticing that a disk is full
+        place = f"/lib/modules/{m.release()}/updates"
+        sh(f"mkdir {place}")
+        m.small(place, "200k")
+        out = sh(f"dpkg -i /srv/pvhvm-dkms_{VERSION}_all.deb /srv/pvhvm-tools_{VERSION}_amd64.deb")
+        assert not m.built() and "/lib/modules or /var/lib/dkms is full" in out, f"on a full disk: {m.built()}"
+        m.usual_again(place)
+        sh(re.search("then run '(.*)'", out).group(1))
         assert m.built() == sorted(MODULES), f"built: {m.built()}"
         assert sh("pvhvm --version").strip() == f"pvhvm {VERSION}"
         # one that cannot be built for: what its package runs must go through, by each release's dkms

@@ -93,7 +93,7 @@ def life():
         said = rpm(m, "-i", *now)
         assert len(said) == 1 and "/var/lib/dkms is full" in said[0] and not m.built(), said
         rpm(m, *removal)
-        m.large_again("/var/lib/dkms")
+        m.usual_again("/var/lib/dkms")
         said = rpm(m, "-i", *now)
         assert said == ["pvhvm: in a chroot nothing is loaded"], said
         assert m.built() == sorted(MODULES), f"built: {m.built()}"
