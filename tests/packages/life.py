@@ -369,9 +369,8 @@ def dracut_hostonly():
         kernel = m.release()
         m.path("/etc/pvhvm").mkdir()
         m.path("/etc/pvhvm/switch.conf").write_text("root\n")
-        m.sh("dpkg -r --force-depends initramfs-tools initramfs-tools-core; rm -f /boot/initrd*")
-        debs.missing(m.top, ["dracut-core"], m.path("/srv/dracut"))
-        m.sh("dpkg -i /srv/dracut/*.deb; echo 'hostonly=yes' >/etc/dracut.conf.d/hostonly.conf")
+        debs.missing(m.top, ["dracut"], m.path("/srv/dracut"))
+        m.sh("dpkg -r --force-depends initramfs-tools initramfs-tools-core; rm -f /boot/initrd*; dpkg -i /srv/dracut/*.deb; echo 'hostonly=yes' >/etc/dracut.conf.d/hostonly.conf")
 
         def image():
             return {pathlib.Path(line.split()[-1]).name for line in m.sh(f"lsinitrd /boot/initrd.img-{kernel}").splitlines() if line.split()}
