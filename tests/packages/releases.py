@@ -36,6 +36,7 @@ def _life(suite):
         sh(f"mkdir /lib/modules/99.1.0; cp -a /usr/src/linux-headers-{kernel} /usr/src/headers-99; ln -s /usr/src/headers-99 /lib/modules/99.1.0/build; "
            "printf 'all modules:\\n\\tfalse\\n' >/usr/src/headers-99/Makefile")
         assert "not built for kernel 99.1.0" in sh("run-parts --exit-on-error --regex '^dkms' --arg=99.1.0 /etc/kernel/postinst.d 2>&1")
+        sh("rm -r /lib/modules/99.1.0 /usr/src/headers-99")
         if "udev" in debianroot.RELEASES[suite]:
             sh("udevadm verify /usr/lib/udev/rules.d/70-pvhvm.rules")
         if "systemd" in debianroot.RELEASES[suite]:
