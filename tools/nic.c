@@ -10,6 +10,7 @@
 #include "ifupdown.h"
 #include "netcfg_tables.h"
 #include "netcfg_upper.h"
+#include "networkd.h"
 #include "networkmanager.h"
 #include "nic.h"
 #include "pci.h"
@@ -105,6 +106,7 @@ int nic_begin(struct nic_switch *ns, struct netlink *nl, const struct nic *nic,
 		return code;
 	ns->wait = wait;
 	ns->network_manager = networkmanager_has(ns->name);
+	ns->networkd = networkd_has(ns->emu);
 	if (probe && (ns->cfg.flags & IFF_UP))
 		find_peer(ns);
 	return PVHVM_OK;
@@ -523,6 +525,17 @@ static int drop_names(void *arg, struct why *why)
 	return PVHVM_OK;
 }
 
+/* Before the emulated one goes: see networkd.h. */
+static int wait_for_networkd(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	(void)why;
+	if (networkd_wait_name(ns->emu, ns->emu_name))
+		networkd_wait_name(ns->pv, ns->name);
+	return PVHVM_OK;
+}
+
 /*
  * Its other names stay with the emulated one in the mind of systemd-networkd
  * until it is gone: the kernel's messages do not say that the last was taken
@@ -530,6 +543,9 @@ static int drop_names(void *arg, struct why *why)
  */
 void nic_plan_remove(struct plan *plan, struct nic_switch *ns)
 {
+	if (ns->networkd)
+		plan_add(plan, wait_for_networkd, NULL, ns,
+			 text_printf("let systemd-networkd hear that %s has changed hands", ns->name), NULL);
 	plan_add(plan, remove_function, rescan_function, ns,
 		 text_printf("remove PCI function %s (the emulated NIC)", ns->pci),
 		 text_printf("rescan the PCI bus and wait for it"));
@@ -592,8 +608,21 @@ static int give_to_manager(void *arg, struct why *why)
 	return PVHVM_OK;
 }
 
+static int see_networkd(void *arg, struct why *why)
+{
+	struct nic_switch *ns = arg;
+
+	if (networkd_give(ns->pv, why))
+		say_err("pvhvm: systemd-networkd does not look after %s any more: `networkctl reconfigure %s` (%.200s)",
+			ns->name, ns->name, why->text);
+	return PVHVM_OK;
+}
+
 void nic_plan_refresh(struct plan *plan, struct nic_switch *ns)
 {
+	if (ns->networkd)
+		plan_add(plan, see_networkd, NULL, ns,
+			 text_printf("see that systemd-networkd looks after %s", ns->name), NULL);
 	if (ns->network_manager)
 		plan_add(plan, give_to_manager, NULL, ns,
 			 text_printf("have NetworkManager look after %s again", ns->name), NULL);

@@ -29,6 +29,7 @@ struct nic_switch {
 	double outage;			/* seconds without traffic, all gaps together */
 	bool moved;			/* traffic goes by the PV one */
 	bool network_manager;		/* looks after the emulated one */
+	bool networkd;			/* does */
 };
 
 /**

@@ -123,8 +123,10 @@ def check_switched(guest, address):
     guest.bed.dom0("kill -INT $(cat /bed/ping.pid)")
     print(f"dom0 had no answer for {gaps(guest.bed, '/bed/pings')[0]:.1f} s at the most")
     assert "pvhvm" in guest.sh("readlink /sys/class/net/eth0/device/driver")
-    guest.sh(f"ip -4 addr show dev eth0 | grep -q {address}/24 && ip route | grep -q 'default via {DOM0} dev eth0' && "
-             f"ping -c 3 -W 10 {DOM0}")
+    there = guest.try_sh(f"ip -4 addr show dev eth0 | grep -q {address}/24 && ip route | grep -q 'default via {DOM0} dev eth0' && "
+                         f"ping -c 3 -W 10 {DOM0}")
+    assert there.code == 0, guest.sh(f"echo not {address}; ip addr; ip route; ip neigh; "
+                                   "journalctl -b -o short-monotonic --no-pager -u systemd-networkd -u NetworkManager -u ifup@eth0 | tail -n 60")
 
 
 @pytest.mark.wide
@@ -145,6 +147,38 @@ def test_managed(guest, tool, setup, configured):
     guest.sh("sleep 15")
     guest.wait(configured, 10)
     check_switched(guest, address)
+
+
+# from when the twin is up, past the time when the names pass over
+HOLD_UP = """(pid=$(systemctl show -P MainPID systemd-networkd)
+f=0; until [ $((f & 1)) = 1 ]; do sleep 0.05; read -r f </sys/class/net/pv0/flags; done
+kill -STOP $pid; echo held >/tmp/held; sleep %d; kill -CONT $pid) >/dev/null 2>&1 </dev/null &"""
+
+
+@pytest.mark.wide
+@pytest.mark.fresh
+@pytest.mark.state("debian")
+@pytest.mark.parametrize("seconds", [8, 45])
+def test_networkd_hears_of_it_late(guest, tool, seconds):
+    """networkd, held up while the names pass over, still looks after eth0: the emulated card waits for it, or it is told to."""
+    guest.bed.push_guest([tool] + guestmodules.libraries_of(tool), dest="/payload/tool")
+    install_udev(guest)
+    guest.wait("[ -e /sys/class/net/eth0 ]", 120)
+    silence_ifupdown(guest)
+    setup, configured = NETWORKD
+    guest.sh(setup, stall=300)
+    guest.wait(configured, 120)
+
+    def load(guest):
+        guest.load()
+        guest.wait("[ -e /sys/class/net/pv0 ]", 60)
+        guest.sh(HOLD_UP % seconds)
+
+    address = switch(guest, load)
+    guest.sh("cat /tmp/held")
+    guest.wait(configured, 60)
+    check_switched(guest, address)
+    assert seconds > 8 or not guest.sh("journalctl -b --no-pager -u systemd-networkd | grep -iE 'fail|could not' || true")
 
 
 LEASE = 60
