@@ -14,9 +14,9 @@
 #define LINK "org.freedesktop.network1.Link"
 #define STATES "/run/systemd/netif"
 
-/* One answer; it may be busy. */
+/* One answer; hearing what is new; taking up an interface. It may be busy. */
 #define ANSWER_SECONDS 20.0
-#define NAME_SECONDS 20.0
+#define BUSY_SECONDS 60.0
 #define MANAGED_SECONDS 10.0
 #define POLL_USEC 50000
 
@@ -67,19 +67,18 @@ bool networkd_has(int ifindex)
 	return !sysfs_is_moved() && !access(STATES, F_OK) && looks_after(ifindex);
 }
 
-bool networkd_wait_name(int ifindex, const char *name)
+bool networkd_wait_name(int ifindex, const char *name, double seconds)
 {
-	double end = text_now() + NAME_SECONDS;
-	bool answers, heard;
+	double end = text_now() + seconds;
+	bool heard;
 
 	do {
 		char *known, *path = find(ifindex, &known);
 
-		answers = path;
-		heard = answers && !strcmp(known, name);
+		heard = known && !strcmp(known, name);
 		free(known);
 		free(path);
-	} while (answers && !heard && text_now() < end && !usleep(POLL_USEC));
+	} while (!heard && text_now() < end && !usleep(POLL_USEC));
 	return heard;
 }
 
@@ -95,11 +94,14 @@ static bool comes_to_look_after(int ifindex)
 	return true;
 }
 
-int networkd_give(int ifindex, struct why *why)
+int networkd_give(int ifindex, const char *name, struct why *why)
 {
 	char *index, *out;
 	int code;
 
+	/* what it says before it has heard may be over then */
+	if (!networkd_wait_name(ifindex, name, BUSY_SECONDS))
+		return why_set(why, PVHVM_FAILED, "it does not answer");
 	if (comes_to_look_after(ifindex))
 		return PVHVM_OK;
 	index = text_printf("%d", ifindex);

@@ -17,16 +17,17 @@
 /* Does it run and look after the interface? */
 bool networkd_has(int ifindex);
 
-/* Wait, some seconds at the most, until it has heard that the interface is called @name. Has it? */
-bool networkd_wait_name(int ifindex, const char *name);
+/* Wait until it has heard that the interface is called @name. Has it? */
+bool networkd_wait_name(int ifindex, const char *name, double seconds);
 
 /**
  * networkd_give() - see that it looks after an interface
+ * @name: what the interface is called now
  *
  * It does by itself when udev is done with the new name. If it does not within
  * seconds, it is told to: addresses that it configures are gone for a moment.
  * Return: PVHVM_OK or PVHVM_FAILED.
  */
-int networkd_give(int ifindex, struct why *why);
+int networkd_give(int ifindex, const char *name, struct why *why);
 
 #endif

@@ -23,6 +23,9 @@
 #define REFRESH_SECONDS 3.0
 #define REFRESH_SECONDS_MOVED 0.2
 
+/* For systemd-networkd to hear that names have changed, before the emulated card goes */
+#define NETWORKD_SECONDS 20.0
+
 #define EMU_SUFFIX "-emu"
 
 /* "eth0" -> "eth0-emu"; two long names may begin alike, so they give way to a number. */
@@ -531,8 +534,8 @@ static int wait_for_networkd(void *arg, struct why *why)
 	struct nic_switch *ns = arg;
 
 	(void)why;
-	if (networkd_wait_name(ns->emu, ns->emu_name))
-		networkd_wait_name(ns->pv, ns->name);
+	if (networkd_wait_name(ns->emu, ns->emu_name, NETWORKD_SECONDS))
+		networkd_wait_name(ns->pv, ns->name, NETWORKD_SECONDS);
 	return PVHVM_OK;
 }
 
@@ -612,7 +615,7 @@ static int see_networkd(void *arg, struct why *why)
 {
 	struct nic_switch *ns = arg;
 
-	if (networkd_give(ns->pv, why))
+	if (networkd_give(ns->pv, ns->name, why))
 		say_err("pvhvm: systemd-networkd does not look after %s any more: `networkctl reconfigure %s` (%.200s)",
 			ns->name, ns->name, why->text);
 	return PVHVM_OK;
