@@ -28,8 +28,8 @@ struct nic_switch {
 	double gap_at;			/* monotonic; when traffic stopped, 0: it flows */
 	double outage;			/* seconds without traffic, all gaps together */
 	bool moved;			/* traffic goes by the PV one */
-	bool network_manager;		/* looks after the emulated one */
-	bool networkd;			/* does */
+	bool network_manager;		/* NetworkManager looks after the emulated one */
+	bool networkd;			/* systemd-networkd looks after it */
 };
 
 /**
