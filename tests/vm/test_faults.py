@@ -2,7 +2,7 @@
 """Memory that is refused now and then, by the debug kernel's fault injection."""
 import pytest
 
-from netstat import grown, total
+from netstat import grown, serve_iperf, total
 from test_blkfront import switch_by_hand
 from test_life import DRIVER
 from test_netfront import DOM0, iperf, pv_up
@@ -37,6 +37,8 @@ def test_traffic(guest):
     guest.load("blkfront")
     start_fio(guest, "/dev/" + switch_by_hand(guest), 40)
     before = counts(guest)
+    serve_iperf(guest)
+
     def traffic():
         for options in ((), ("-R",)):
             guest.try_sh(f"timeout 20 iperf3 -c {DOM0} -t 5 {' '.join(options)}", stall=120)
