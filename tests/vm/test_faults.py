@@ -54,6 +54,9 @@ def test_traffic(guest):
     assert counts(guest) == before
 
 
+# An interrupt goes on without its entries in /proc if these are refused memory; the kernel warns when it removes what is
+# not there. A splat of another kind has a first line of its own.
+@pytest.mark.expects(r"fs/proc/generic\.c:\d+ remove_proc_entry|Modules linked in:|Call Trace:")
 def test_bind(guest):
     """A card is bound and unbound while allocations are refused: each try works or leaves nothing behind."""
     guest.load("platform", "xenbus", "netfront")
