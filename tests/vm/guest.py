@@ -80,6 +80,11 @@ class Guest:
 
     # --- what sysfs says
 
+    def emulated_disk(self, vbd):
+        """The name of an IDE disk, by the place it is at: the kernel looks at disks side by side, and the first seen is sda."""
+        place = {"vbd-768": "0:0:0:0", "vbd-832": "0:0:1:0", "vbd-5632": "1:0:0:0", "vbd-5696": "1:0:1:0"}[vbd]
+        return self.sh(f"ls /sys/bus/scsi/devices/{place}/block")
+
     def platform(self, attribute):
         """An attribute of the platform device, such as 'upcall' or 'grants'."""
         return self.sh(f"cat {PLATFORM}/0*/pvhvm/{attribute}")

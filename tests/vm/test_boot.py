@@ -41,17 +41,17 @@ def failed_units(guest):
 
 
 # systemd's own unit opens it; the key that Debian's program would stretch for seconds is stretched a little
-ENCRYPT = f"""
+ENCRYPT = """
 export LD_LIBRARY_PATH=/payload/crypt
 crypt=/payload/crypt/cryptsetup
 mkdir -p /secret
 echo secret >/etc/secret.key
 chmod 600 /etc/secret.key
-$crypt luksFormat -q --uuid {LUKS} --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file /etc/secret.key /dev/sdb3
-$crypt open --key-file /etc/secret.key /dev/sdb3 secret
+$crypt luksFormat -q --uuid {luks} --pbkdf pbkdf2 --pbkdf-force-iterations 1000 --key-file /etc/secret.key /dev/{disk}3
+$crypt open --key-file /etc/secret.key /dev/{disk}3 secret
 mkfs.ext4 -q /dev/mapper/secret
 $crypt close secret
-echo 'secret UUID={LUKS} /etc/secret.key luks' >>/etc/crypttab
+echo 'secret UUID={luks} /etc/secret.key luks' >>/etc/crypttab
 echo '/dev/mapper/secret /secret ext4 defaults 0 2' >>/etc/fstab
 """
 
@@ -70,15 +70,16 @@ def test_data_disk_and_card(guest):
     unpack(guest)
     push_cryptsetup(guest)
     guest.wait("systemctl is-active ifup@eth0.service", 120)
-    guest.sh(mbr.write("/dev/sdb", (0x82, 2048, 65536), (0x83, 67584, 131072), (0x83, 198656, 131072)) + "; udevadm settle; "
-             f"blockdev --rereadpt /dev/sdb || true; udevadm settle; mkswap -q -U {SWAP} /dev/sdb1; mkfs.ext4 -q -U {DATA} /dev/sdb2; mkdir -p /data; "
+    disk = guest.emulated_disk("vbd-832")
+    guest.sh(mbr.write(f"/dev/{disk}", (0x82, 2048, 65536), (0x83, 67584, 131072), (0x83, 198656, 131072)) + "; udevadm settle; "
+             f"blockdev --rereadpt /dev/{disk} || true; udevadm settle; mkswap -q -U {SWAP} /dev/{disk}1; mkfs.ext4 -q -U {DATA} /dev/{disk}2; mkdir -p /data; "
              f"printf 'UUID={DATA} /data ext4 defaults 0 2\\nUUID={SWAP} none swap sw 0 0\\n' >>/etc/fstab", stall=120)
-    guest.sh(f"{ENCRYPT}systemctl daemon-reload", stall=300)
+    guest.sh(ENCRYPT.format(luks=LUKS, disk=disk) + "systemctl daemon-reload", stall=300)
     failed = failed_units(guest)
     guest.sh("modprobe pvhvm_xenbus; udevadm settle", stall=120)
     guest.wait_connected("vif-0", 60)
     out = guest.sh("pvhvm switch", stall=300)
-    assert "sdb is now xvdb" in out and "eth0 is now PV" in out, out
+    assert f"{disk} is now xvdb" in out and "eth0 is now PV" in out, out
     reboot(guest)
     print(guest.sh("journalctl -b -o short-monotonic --no-pager -u pvhvm-switch -u data.mount"))
     assert guest.sh("findmnt -n -o SOURCE /data") == "/dev/xvdb2"

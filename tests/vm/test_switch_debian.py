@@ -64,11 +64,12 @@ def test_udev_rules(guest):
     guest.wait_connected("vif-0")
     guest.sh("udevadm settle", stall=120)
     assert guest.pv_nic() == "pv0"
-    guest.sh(mbr.write("/dev/sdb", (0x83, 2048, 65536)))
+    disk = guest.emulated_disk("vbd-832")
+    guest.sh(mbr.write(f"/dev/{disk}", (0x83, 2048, 65536)))
     path = guest.device("vbd-832", "otherend")
     guest.bed.dom0(f"xenstore-write {path}/serial ' AB 12/3 ' {path}/sm-data/scsi/0x12/0x83 {PAGE83}")
     guest.load("blkfront")
-    assert switch_by_hand(guest, "vbd-832", "sdb") == "xvdb"
+    assert switch_by_hand(guest, "vbd-832", disk) == "xvdb"
     guest.wait("[ -b /dev/xvdb1 ]")
     guest.sh(f"mkfs.ext4 -q -U {FSID} /dev/xvdb1; udevadm settle", stall=120)
     for link in LINKS:
